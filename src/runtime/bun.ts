@@ -1,0 +1,76 @@
+/** The runtime seam on Bun: `bun:sqlite` and `bun:ffi`. */
+/// <reference types="bun-types" />
+import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { constants, Database as BunDatabase, SQLiteError } from "bun:sqlite";
+import type { Database, DatabaseMode, NativeArgument, Runtime, SqlFailure, SqlValue, Statement } from "./interface.ts";
+import { classifySqliteCode } from "./sql-failure.ts";
+
+const openFlags: Record<DatabaseMode, number> = {
+  "read-only": constants.SQLITE_OPEN_READONLY,
+  "read-write": constants.SQLITE_OPEN_READWRITE,
+  create: constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_CREATE,
+};
+
+function openDatabase(path: string, mode: DatabaseMode): Database {
+  const db = new BunDatabase(path, openFlags[mode]);
+  return {
+    exec: (sql) => void db.run(sql),
+    prepare(sql): Statement {
+      const statement = db.prepare<unknown, SqlValue[]>(sql);
+      return {
+        run: (...params) => statement.run(...params).changes,
+        row: (...params) => statement.values(...params)[0] as SqlValue[] | undefined,
+        rows: (...params) => statement.values(...params) as SqlValue[][],
+      };
+    },
+    close: () => db.close(),
+  };
+}
+
+function sqlFailure(error: unknown): SqlFailure | undefined {
+  return error instanceof SQLiteError ? classifySqliteCode(error.errno) : undefined;
+}
+
+/** glibc's name first, then musl's. */
+const libcNames = ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+
+const address = FFIType.ptr;
+
+function openLibc() {
+  for (const name of libcNames) {
+    try {
+      return dlopen(name, {
+        // Arguments declared as pointers take numbers and buffers alike.
+        syscall: {
+          args: [FFIType.i64_fast, address, address, address, address, address, address],
+          returns: FFIType.i64_fast,
+        },
+        __errno_location: { args: [], returns: address },
+      }).symbols;
+    } catch {
+      // Not this libc: the last failure is reported below.
+    }
+  }
+  throw new Error(`cannot load the C library under any of its names: ${libcNames.join(", ")}`);
+}
+
+// Loaded by the first call: a command that needs no system call of ours does not pay for it.
+type NativeSyscall = (number: number, ...args: NativeArgument[]) => number;
+let native: NativeSyscall | undefined;
+let errnoAddress = 0 as Pointer;
+
+function load(): NativeSyscall {
+  const libc = openLibc();
+  errnoAddress = libc.__errno_location() as Pointer;
+  native = libc.syscall as (...args: never) => unknown as NativeSyscall;
+  return native;
+}
+
+export const runtime: Runtime = {
+  name: "bun",
+  openDatabase,
+  sqlFailure,
+  syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => (native ?? load())(number, a, b, c, d, e, f),
+  errno: () => read.i32(errnoAddress),
+  addressOf: (buffer) => ptr(buffer),
+};

@@ -1,0 +1,79 @@
+/** The runtime seam on Deno: `node:sqlite` and `Deno.dlopen`. */
+/// <reference types="@types/deno" />
+import { DatabaseSync } from "node:sqlite";
+import type { Database, DatabaseMode, NativeArgument, Runtime, SqlFailure, SqlValue, Statement } from "./interface.ts";
+import { classifySqliteCode } from "./sql-failure.ts";
+
+function openDatabase(path: string, mode: DatabaseMode): Database {
+  // node:sqlite always creates: an absent file must fail as it does on Bun.
+  if (mode !== "create") Deno.statSync(path);
+  const db = new DatabaseSync(path, { readOnly: mode === "read-only", enableForeignKeyConstraints: false });
+  return {
+    exec: (sql) => db.exec(sql),
+    prepare(sql): Statement {
+      const statement = db.prepare(sql);
+      const columns = (row: unknown) => Object.values(row as Record<string, SqlValue>);
+      return {
+        run: (...params) => Number(statement.run(...params).changes),
+        row(...params) {
+          const row = statement.get(...params);
+          return row === undefined ? undefined : columns(row);
+        },
+        rows: (...params) => statement.all(...params).map(columns),
+      };
+    },
+    close: () => db.close(),
+  };
+}
+
+function sqlFailure(error: unknown): SqlFailure | undefined {
+  if (error instanceof Deno.errors.NotFound) return "cannot-open";
+  if (!(error instanceof Error)) return undefined;
+  const { errcode } = error as Error & { errcode?: unknown };
+  if (typeof errcode === "number") return classifySqliteCode(errcode);
+  return undefined;
+}
+
+const libcNames = ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+
+function openLibc() {
+  for (const name of libcNames) {
+    try {
+      return Deno.dlopen(name, {
+        syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+        __errno_location: { parameters: [], result: "pointer" },
+      }).symbols;
+    } catch {
+      // Not this libc: the last failure is reported below.
+    }
+  }
+  throw new Error(`cannot load the C library under any of its names: ${libcNames.join(", ")}`);
+}
+
+let libc: ReturnType<typeof openLibc> | undefined;
+let errnoView: Deno.UnsafePointerView | undefined;
+
+function load() {
+  libc = openLibc();
+  const address = libc.__errno_location();
+  if (address !== null) errnoView = new Deno.UnsafePointerView(address);
+  return libc;
+}
+
+function addressOf(buffer: Uint8Array): number {
+  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer as Uint8Array<ArrayBuffer>)));
+}
+
+const word = (argument: NativeArgument) => BigInt(typeof argument === "number" ? argument : addressOf(argument));
+
+export const runtime: Runtime = {
+  name: "deno",
+  openDatabase,
+  sqlFailure,
+  syscall(number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) {
+    const { syscall } = libc ?? load();
+    return Number(syscall(BigInt(number), word(a), word(b), word(c), word(d), word(e), word(f)));
+  },
+  errno: () => errnoView?.getInt32() ?? 0,
+  addressOf,
+};

@@ -1,0 +1,56 @@
+/**
+ * What silo needs of its runtime beyond `node:` modules: SQLite and calls into libc. `bun.ts` and `deno.ts` implement
+ * it, chosen by the conditions of package.json's `imports`; nothing else names a runtime.
+ */
+
+/** SQLite values as silo uses them. Integers are exact: a result beyond 2^53 throws. */
+export type SqlValue = number | string | Uint8Array | null;
+
+export interface Statement {
+  /** Runs to the end; the number of rows changed. */
+  run(...params: SqlValue[]): number;
+  /** The first row as an array of its columns, or undefined. */
+  row(...params: SqlValue[]): SqlValue[] | undefined;
+  /** Every row as an array of its columns. Column names must differ. */
+  rows(...params: SqlValue[]): SqlValue[][];
+}
+
+export interface Database {
+  /** Runs statements that return nothing. */
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  close(): void;
+}
+
+/** Why SQLite refused, as far as callers tell reasons apart. */
+export type SqlFailure = "busy" | "constraint" | "corrupt" | "full" | "readonly" | "cannot-open" | "other";
+
+export type DatabaseMode = "read-only" | "read-write" | "create";
+
+/** A number, or a buffer whose address is passed. The buffer must live as long as libc uses it. */
+export type NativeArgument = number | Uint8Array;
+
+export interface Runtime {
+  readonly name: "bun" | "deno";
+  /** @throws an error that {@link Runtime.sqlFailure} classifies */
+  openDatabase(path: string, mode: DatabaseMode): Database;
+  /** The class of an error that a Database threw; undefined when it is not SQLite's. */
+  sqlFailure(error: unknown): SqlFailure | undefined;
+  /** `syscall(2)` of libc: -1 on failure, then {@link Runtime.errno} says why. */
+  syscall(
+    number: number,
+    a?: NativeArgument,
+    b?: NativeArgument,
+    c?: NativeArgument,
+    d?: NativeArgument,
+    e?: NativeArgument,
+    f?: NativeArgument,
+  ): number;
+  /** The calling thread's errno; read it at once after the call that failed. */
+  errno(): number;
+  /** The address of a buffer's first byte. The caller keeps the buffer alive. */
+  addressOf(buffer: Uint8Array): number;
+}
+
+/** The runtime's implementation, under the name that every importer of `#runtime` uses. */
+export declare const runtime: Runtime;

@@ -1,0 +1,81 @@
+/** Buffered blocking reads from a descriptor, in the shape that `runSync` takes (formats/codec.ts). */
+import { read } from "./descriptor.ts";
+import { SiloError } from "../error.ts";
+
+export class UnexpectedEnd extends SiloError {
+  readonly code = "unexpected-end";
+  constructor(
+    readonly source: string,
+    readonly offset: number,
+  ) {
+    super(`Cannot read on from ${source}: it ends unexpectedly at byte ${offset}`);
+  }
+}
+
+export interface FdReader {
+  take(n: number): Uint8Array;
+  takeSome(n: number): Uint8Array;
+  /** True when nothing is left; reads ahead to find out. */
+  atEnd(): boolean;
+  /** Bytes handed out so far. */
+  readonly offset: number;
+}
+
+const bufferSize = 256 * 1024;
+
+/**
+ * Reads ahead, up to 256 KiB: what comes behind on the same descriptor must be read through the same reader.
+ * Answers alias the buffer until the next call. A `take` larger than the buffer gets one of its own: the caller has
+ * checked the size.
+ * @param source what the errors call the input, such as `standard input`
+ */
+export function fdReader(fd: number, source: string): FdReader {
+  let buffer = Buffer.allocUnsafeSlow(bufferSize);
+  let start = 0;
+  let end = 0;
+  let handedOut = 0;
+
+  /** Makes at least `n` bytes available, or as many as come before the end. */
+  function fill(n: number): void {
+    if (n > buffer.length || start + n > buffer.length) {
+      const target = n > buffer.length ? Buffer.allocUnsafeSlow(n) : buffer;
+      target.set(buffer.subarray(start, end));
+      buffer = target;
+      end -= start;
+      start = 0;
+    }
+    while (end - start < n) {
+      const count = read(fd, buffer.subarray(end));
+      if (count === 0) return;
+      end += count;
+    }
+  }
+
+  function handOut(n: number): Uint8Array {
+    const bytes = buffer.subarray(start, start + n);
+    start += n;
+    handedOut += n;
+    if (start === end) start = end = 0;
+    return bytes;
+  }
+
+  return {
+    take(n) {
+      if (end - start < n) fill(n);
+      if (end - start < n) throw new UnexpectedEnd(source, handedOut + end - start);
+      return handOut(n);
+    },
+    takeSome(n) {
+      if (start === end) fill(1);
+      if (start === end) throw new UnexpectedEnd(source, handedOut);
+      return handOut(Math.min(n, end - start));
+    },
+    atEnd() {
+      if (start === end) fill(1);
+      return start === end;
+    },
+    get offset() {
+      return handedOut;
+    },
+  };
+}
