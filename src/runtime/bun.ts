@@ -3,16 +3,17 @@
 import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { constants, Database as BunDatabase, SQLiteError } from "bun:sqlite";
 import type { Database, DatabaseMode, NativeArgument, Runtime, SqlFailure, SqlValue, Statement } from "./interface.ts";
-import { classifySqliteCode } from "./sql-failure.ts";
+import { classifySqliteCode, databaseName } from "./sqlite-common.ts";
 
 const openFlags: Record<DatabaseMode, number> = {
+  immutable: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI,
   "read-only": constants.SQLITE_OPEN_READONLY,
   "read-write": constants.SQLITE_OPEN_READWRITE,
   create: constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_CREATE,
 };
 
 function openDatabase(path: string, mode: DatabaseMode): Database {
-  const db = new BunDatabase(path, openFlags[mode]);
+  const db = new BunDatabase(databaseName(path, mode), openFlags[mode]);
   return {
     exec: (sql) => void db.run(sql),
     prepare(sql): Statement {

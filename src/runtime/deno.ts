@@ -2,12 +2,15 @@
 /// <reference types="@types/deno" />
 import { DatabaseSync } from "node:sqlite";
 import type { Database, DatabaseMode, NativeArgument, Runtime, SqlFailure, SqlValue, Statement } from "./interface.ts";
-import { classifySqliteCode } from "./sql-failure.ts";
+import { classifySqliteCode, databaseName } from "./sqlite-common.ts";
 
 function openDatabase(path: string, mode: DatabaseMode): Database {
   // node:sqlite always creates: an absent file must fail as it does on Bun.
   if (mode !== "create") Deno.statSync(path);
-  const db = new DatabaseSync(path, { readOnly: mode === "read-only", enableForeignKeyConstraints: false });
+  const db = new DatabaseSync(databaseName(path, mode), {
+    readOnly: mode === "read-only" || mode === "immutable",
+    enableForeignKeyConstraints: false,
+  });
   return {
     exec: (sql) => db.exec(sql),
     prepare(sql): Statement {

@@ -25,7 +25,8 @@ export interface Database {
 /** Why SQLite refused, as far as callers tell reasons apart. */
 export type SqlFailure = "busy" | "constraint" | "corrupt" | "full" | "readonly" | "cannot-open" | "other";
 
-export type DatabaseMode = "read-only" | "read-write" | "create";
+/** `immutable` reads a file that nobody changes meanwhile, without locks and without the WAL's side files. */
+export type DatabaseMode = "immutable" | "read-only" | "read-write" | "create";
 
 /** A number, or a buffer whose address is passed. The buffer must live as long as libc uses it. */
 export type NativeArgument = number | Uint8Array;

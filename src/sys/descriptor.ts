@@ -1,4 +1,5 @@
 /** Open files: openat(2), read(2), write(2) and what belongs to them. Descriptors are opened close-on-exec. */
+import { pause } from "./pause.ts";
 import { AT_FDCWD, check, pathArgument, tryCall } from "./syscall.ts";
 import { machine } from "./syscall-numbers.ts";
 import { SystemError } from "./system-error.ts";
@@ -47,7 +48,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   while (rest.length > 0) {
     const written = tryCall("write", fd, rest, rest.length);
     if (written === -EAGAIN) {
-      waitWritable(fd);
+      pause(1); // a pipe or terminal that someone made non-blocking
       continue;
     }
     check(written, () => `writing to file descriptor ${fd}`);
@@ -57,11 +58,6 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 const EAGAIN = 11;
-
-/** A pipe or terminal that someone made non-blocking: rest a moment, there is nothing else to do meanwhile. */
-function waitWritable(_fd: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-}
 
 /** @throws SystemError */
 export function ftruncate(fd: number, size: number): void {

@@ -7,6 +7,8 @@ export interface DirectoryEntry {
   /** A byte string; never `.` or `..`. */
   readonly name: string;
   readonly kind: FileKind;
+  /** Exact below 2^53; see {@link Stat.inode}. */
+  readonly inode: number;
 }
 
 const DT_DIR = 4;
@@ -26,6 +28,7 @@ export function readDirectoryEntries(fd: number): DirectoryEntry[] {
     for (let at = 0; at < size; ) {
       const length = buffer.readUInt16LE(at + 16);
       const type = buffer[at + 18]!;
+      const inode = buffer.readUInt32LE(at) + buffer.readUInt32LE(at + 4) * 0x1_0000_0000;
       const start = at + 19;
       at += length;
       if (
@@ -35,7 +38,7 @@ export function readDirectoryEntries(fd: number): DirectoryEntry[] {
         continue;
       }
       const name = buffer.toString("latin1", start, buffer.indexOf(0, start));
-      entries.push({ name, kind: type === DT_REG ? "regular" : otherKind(type, name, fd) });
+      entries.push({ name, kind: type === DT_REG ? "regular" : otherKind(type, name, fd), inode });
     }
   }
   return entries;

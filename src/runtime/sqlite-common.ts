@@ -1,4 +1,5 @@
-import type { SqlFailure } from "./interface.ts";
+/** What both runtimes' SQLite bindings need: result codes and file names. */
+import type { DatabaseMode, SqlFailure } from "./interface.ts";
 
 /** Classifies SQLite's primary result code (the low byte of an extended one); see sqlite.org/rescode.html. */
 export function classifySqliteCode(code: number): SqlFailure {
@@ -21,4 +22,9 @@ export function classifySqliteCode(code: number): SqlFailure {
     default:
       return "other";
   }
+}
+
+/** The name to open: a plain path, or a URI where only that can say what we mean. */
+export function databaseName(path: string, mode: DatabaseMode): string {
+  return mode === "immutable" ? `file:${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}?immutable=1` : path;
 }

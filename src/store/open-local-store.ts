@@ -1,0 +1,154 @@
+/**
+ * Opening the store on this machine: directories made, a read-only mount lifted, the schema checked and upgraded.
+ *
+ * Every process holds the big lock shared while it has the store open; an upgrade needs it exclusively.
+ */
+import { SiloError } from "../error.ts";
+import { createModuloContext } from "../formats/derivation/hash-modulo.ts";
+import type { DatabaseMode } from "../runtime/interface.ts";
+import { close } from "../sys/descriptor.ts";
+import { openLockFile, tryLock, waitLock } from "../sys/file-lock.ts";
+import { mayAccess } from "../sys/names.ts";
+import { tryLstat } from "../sys/stat.ts";
+import { isSystemError } from "../sys/system-error.ts";
+import { schemaSql, schemaVersion } from "./database/schema.ts";
+import { checkSchemaVersion, readSchemaVersion, writeSchemaVersion } from "./database/schema-version.ts";
+import { DatabaseError, openStoreDatabase, type StoreDatabase } from "./database/store-database.ts";
+import { upgradeSchema } from "./database/upgrade.ts";
+import type { LocalStore, LocalStoreConfig } from "./local-store.ts";
+import { prepareDirectories, refuseSymlinkedStore } from "./prepare-directories.ts";
+import { readDerivation } from "./read-derivation.ts";
+import { tempRoots } from "./temp-roots.ts";
+
+export class StoreNotWritable extends SiloError {
+  readonly code = "store-not-writable";
+}
+
+/** @throws UnsupportedSchema, DatabaseError, StoreNotWritable, SystemError */
+export function openLocalStore(config: LocalStoreConfig): LocalStore {
+  if (config.access === "read-only") return assemble(config, openReadOnly(config), undefined, "read-only");
+  let bigLock: number;
+  try {
+    prepareDirectories(config);
+    if (!config.settings.get("allow-symlinked-store")) refuseSymlinkedStore(config.realStoreDir);
+    bigLock = openLockFile(`${config.dbDir}/big-lock`);
+  } catch (error) {
+    if (!isSystemError(error, "EACCES", "EROFS")) throw error;
+    // Another user's store: its queries work, and whatever wants to change it says that it cannot.
+    return assemble(config, openReadOnly(config), undefined, "read-only");
+  }
+  try {
+    takeBigLock(config, bigLock);
+    upgradeIfNeeded(config, bigLock);
+    return assemble(config, openReadWrite(config), bigLock, "read-write");
+  } catch (error) {
+    close(bigLock);
+    throw error;
+  }
+}
+
+/** @throws StoreNotWritable in a store opened read-only */
+export function requireWritable(store: LocalStore): void {
+  if (store.access === "read-only") {
+    throw new StoreNotWritable(
+      `Cannot change the store '${store.storeDir}': no permission to write '${store.stateDir}'; ` +
+        "run as its owner or use the daemon (NIX_REMOTE=daemon)",
+    );
+  }
+}
+
+function takeBigLock({ reporter }: LocalStoreConfig, fd: number): void {
+  if (tryLock(fd, "shared")) return;
+  reporter.message("error", "waiting for the big Nix store lock...");
+  waitLock(fd, "shared");
+}
+
+function upgradeIfNeeded(config: LocalStoreConfig, bigLock: number): void {
+  const version = readSchemaVersion(config.dbDir);
+  if (version === schemaVersion) return;
+  if (version !== undefined) checkSchemaVersion(version);
+  const { reporter } = config;
+  // flock converts by letting go first: two that upgrade at once cannot wait for each other, but must look again.
+  if (!tryLock(bigLock, "exclusive")) {
+    reporter.message("error", "waiting for exclusive access to the Nix store...");
+    waitLock(bigLock, "exclusive");
+  }
+  const current = readSchemaVersion(config.dbDir);
+  if (current === undefined) createDatabase(config);
+  else if (current !== schemaVersion) {
+    checkSchemaVersion(current);
+    upgradeSchema(current, {
+      ...config,
+      onMessage: (text) => reporter.message("error", text),
+      openDatabase: () => openReadWrite(config, "create"),
+    });
+  }
+  waitLock(bigLock, "shared");
+}
+
+/** A crash before the schema's number is written leaves tables that the next run finds and keeps. */
+function createDatabase(config: LocalStoreConfig): void {
+  const db = openReadWrite(config, "create");
+  try {
+    db.transaction(() => db.exec(schemaSql));
+  } finally {
+    db.close();
+  }
+  writeSchemaVersion(config.dbDir, schemaVersion);
+}
+
+function openReadWrite(config: LocalStoreConfig, mode: "read-write" | "create" = "read-write"): StoreDatabase {
+  if (!mayAccess(config.dbDir, 0o6)) {
+    throw new StoreNotWritable(`Nix database directory '${config.dbDir}' is not writable: no permission`);
+  }
+  return openStoreDatabase(`${config.dbDir}/db.sqlite`, mode, {
+    journal: config.settings.get("use-sqlite-wal") ? "wal" : "truncate",
+    synchronous: config.settings.get("fsync-metadata") ? "normal" : "off",
+  });
+}
+
+function openReadOnly(config: LocalStoreConfig): StoreDatabase {
+  const version = readSchemaVersion(config.dbDir);
+  if (version !== undefined) checkSchemaVersion(version);
+  const path = `${config.dbDir}/db.sqlite`;
+  const open = (mode: DatabaseMode) => {
+    const db = openStoreDatabase(path, mode, { journal: "wal", synchronous: "normal" });
+    db.statement("select 1 from ValidPaths limit 1").row(); // SQLite opens for real with the first use
+    return db;
+  };
+  try {
+    return open("read-only");
+  } catch (error) {
+    // A WAL database needs its side files. Without a WAL in use nobody writes, and it can be read as it lies there.
+    if (!(error instanceof DatabaseError) || (tryLstat(`${path}-wal`)?.size ?? 0) > 0) throw error;
+    return open("immutable");
+  }
+}
+
+function assemble(
+  config: LocalStoreConfig,
+  db: StoreDatabase,
+  bigLock: number | undefined,
+  access: LocalStore["access"],
+): LocalStore {
+  const { storeDir, realStoreDir, stateDir, logDir, confDir, settings, reporter } = config;
+  const roots = tempRoots(stateDir);
+  return {
+    storeDir,
+    realStoreDir,
+    stateDir,
+    logDir,
+    confDir,
+    settings,
+    reporter,
+    access,
+    db,
+    tempRoots: roots,
+    modulo: createModuloContext(storeDir, (drvPath) => readDerivation(storeDir, realStoreDir, drvPath)),
+    close() {
+      roots.close();
+      db.close();
+      if (bigLock !== undefined) close(bigLock);
+    },
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * Verifying the store: does what the database calls valid exist, and is it what was registered? Contents are read
+ * without a lock, which takes long; paths that a collector takes meanwhile are passed over.
+ */
+import { SiloError } from "../error.ts";
+import { printHash } from "../formats/hash.ts";
+import type { StorePath } from "../formats/store-path.ts";
+import { readDirectory } from "../sys/directory.ts";
+import { tryUnlink } from "../sys/names.ts";
+import { withGcLock } from "./gc-lock.ts";
+import { type LocalStore, realPath, showPath } from "./local-store.ts";
+import type { PathInfo } from "./path-info.ts";
+import { isValidPath, queryAllPathInfos, queryReferrers } from "./queries.ts";
+import { invalidatePath, registerValidPaths } from "./register.ts";
+import { hashTree } from "./tree/nar-hash.ts";
+
+export interface VerifyOptions {
+  readonly contents: "existence-only" | "hash-contents";
+  /** Makes a missing or damaged path good again; throws when it cannot. Undefined to report only. */
+  readonly repair: ((path: StorePath) => void) | undefined;
+  /** Told before the contents of each path are read. */
+  readonly onPath?: (path: StorePath, index: number, count: number) => void;
+}
+
+/** `errors` when something is wrong that was not put right. */
+export type Verdict = "good" | "errors";
+
+export function verifyStore(store: LocalStore, options: VerifyOptions): Verdict {
+  const { reporter } = store;
+  reporter.message("info", "reading the Nix store...");
+  const waiting = () => reporter.message("error", "waiting for the big garbage collector lock...");
+  const existence = withGcLock(store.stateDir, "shared", waiting, () => verifyExistence(store, options));
+  if (options.contents === "existence-only") return existence.verdict;
+  const links = verifyLinks(store, options);
+  const contents = verifyContents(store, existence.present, options);
+  return [existence.verdict, links, contents].includes("errors") ? "errors" : "good";
+}
+
+function verifyExistence(store: LocalStore, options: VerifyOptions): { verdict: Verdict; present: PathInfo[] } {
+  const { reporter } = store;
+  const onDisk = new Set(readDirectory(store.realStoreDir).map(({ name }) => name));
+  reporter.message("info", "checking path existence...");
+  const infos = queryAllPathInfos(store);
+  const missing = new Set([...infos.keys()].filter((path) => !onDisk.has(path)));
+  let verdict: Verdict = "good";
+  for (const path of removeMissing(store, missing)) {
+    const shown = showPath(store, path);
+    reporter.message("error", `path '${shown}' disappeared, but it still has valid referrers!`);
+    if (options.repair === undefined || !attemptRepair(store, options.repair, path)) verdict = "errors";
+  }
+  return { verdict, present: [...infos.values()].filter(({ path }) => onDisk.has(path)) };
+}
+
+/** Takes missing paths out of the database, referrers first; those that must stay for a present one are returned. */
+function removeMissing(store: LocalStore, missing: Set<StorePath>): StorePath[] {
+  const kept: StorePath[] = [];
+  const done = new Set<StorePath>();
+  const stack = [...missing].map((path) => ({ path, referrers: undefined as StorePath[] | undefined }));
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1]!;
+    if (done.has(top.path)) {
+      stack.pop();
+      continue;
+    }
+    top.referrers ??= queryReferrers(store, top.path).filter((referrer) => referrer !== top.path);
+    const pending = top.referrers.find((referrer) => missing.has(referrer) && !done.has(referrer));
+    if (pending !== undefined) {
+      stack.push({ path: pending, referrers: undefined });
+      continue;
+    }
+    stack.pop();
+    done.add(top.path);
+    if (top.referrers.some((referrer) => isValidPath(store, referrer))) kept.push(top.path);
+    else {
+      const shown = showPath(store, top.path);
+      store.reporter.message("error", `path '${shown}' disappeared, removing from database...`);
+      invalidatePath(store, top.path);
+    }
+  }
+  return kept;
+}
+
+function verifyLinks(store: LocalStore, options: VerifyOptions): Verdict {
+  store.reporter.message("info", "checking link hashes...");
+  const links = `${store.realStoreDir}/.links`;
+  let verdict: Verdict = "good";
+  for (const { name, kind } of readDirectory(links)) {
+    if (kind === "directory") continue;
+    const file = `${links}/${name}`;
+    const actual = printHash(hashTree(file, "sha256").hash, "base32").slice("sha256:".length);
+    if (actual === name) continue;
+    store.reporter.message("error", `link '${file}' was modified! expected hash '${name}', got '${actual}'`);
+    if (options.repair !== undefined && tryUnlink(file) === 0) store.reporter.message("info", `removed link '${file}'`);
+    else verdict = "errors";
+  }
+  return verdict;
+}
+
+function verifyContents(store: LocalStore, infos: readonly PathInfo[], options: VerifyOptions): Verdict {
+  store.reporter.message("info", "checking store hashes...");
+  let verdict: Verdict = "good";
+  infos.forEach((info, index) => {
+    options.onPath?.(info.path, index, infos.length);
+    try {
+      if (verifyPath(store, info) === "good") return;
+      if (options.repair === undefined || !attemptRepair(store, options.repair, info.path)) verdict = "errors";
+    } catch (error) {
+      if (!(error instanceof SiloError)) throw error;
+      // A path that was collected since is no error of the store.
+      const level = isValidPath(store, info.path) ? "error" : "warning";
+      store.reporter.message(level, `${level}: ${error.message}`);
+      if (level === "error") verdict = "errors";
+    }
+  });
+  return verdict;
+}
+
+/** Compares a path's contents with its registration, and fills in what an old store did not know. */
+export function verifyPath(store: LocalStore, info: PathInfo): Verdict {
+  const shown = showPath(store, info.path);
+  store.reporter.message("talkative", `checking contents of '${shown}'`);
+  const { hash, size } = hashTree(realPath(store, info.path), "sha256");
+  const expected = printHash(info.narHash, "base32");
+  const actual = printHash(hash, "base32");
+  const unknown = info.narHash.bytes.every((byte) => byte === 0);
+  if (!unknown && expected !== actual) {
+    store.reporter.message("error", `path '${shown}' was modified! expected hash '${expected}', got '${actual}'`);
+    return "errors";
+  }
+  if (unknown || info.narSize === undefined) {
+    store.reporter.message(
+      "error",
+      unknown ? `fixing missing hash on '${shown}'` : `updating size field on '${shown}' to ${size}`,
+    );
+    registerValidPaths(store, [{ ...info, narHash: hash, narSize: size }], "trusted");
+  }
+  return "good";
+}
+
+function attemptRepair(store: LocalStore, repair: (path: StorePath) => void, path: StorePath): boolean {
+  try {
+    repair(path);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SiloError)) throw error;
+    store.reporter.message("warning", `warning: ${error.message}`);
+    return false;
+  }
+}
