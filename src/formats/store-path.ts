@@ -76,6 +76,9 @@ export function parseStoreDir(path: string): StoreDir {
   return path as StoreDir;
 }
 
+/** Where the store is unless somebody says otherwise. */
+export const defaultStoreDir = "/nix/store" as StoreDir;
+
 /** `<store directory>/<base name>` */
 export function printStorePath(dir: StoreDir, path: StorePath): string {
   return `${dir}/${path}`;
