@@ -9,12 +9,8 @@ import {
   hashMasked,
   type ModuloContext,
 } from "../../src/formats/derivation/hash-modulo.ts";
-import {
-  checkDerivationOutputs,
-  computeOutputPaths,
-  fillOutputs,
-  fixedOutputPath,
-} from "../../src/formats/derivation/output-paths.ts";
+import { checkDerivationOutputs, computeOutputPaths, fillOutputs } from "../../src/formats/derivation/output-paths.ts";
+import { fixedOutputPath } from "../../src/formats/derivation/fixed-output-path.ts";
 import { hashBytes, printBareHash } from "../../src/formats/hash.ts";
 import { outputPlaceholder } from "../../src/formats/make-store-path.ts";
 import { parseStorePath, printStorePath, type StorePath } from "../../src/formats/store-path.ts";
@@ -270,7 +266,7 @@ describe("inputs", () => {
   test("those of fixed-output derivations are not read", () => {
     const context = graph();
     const hash = hashBytes("sha256", "hello");
-    const path = fixedOutputPath(nixStore, "f", "flat", hash);
+    const path = fixedOutputPath(nixStore, "f", "out", "flat", hash);
     const absent = parseStorePath("00000000000000000000000000000000-absent.drv");
     const fod = fillOutputs(
       context,

@@ -10,17 +10,19 @@ import {
   isBuiltin,
   isFixedOutput,
   knownOutputPath,
+  type OutputMethod,
 } from "../../src/formats/derivation/derivation.ts";
 import {
   derivationFile,
   derivationReferences,
   derivationStorePath,
 } from "../../src/formats/derivation/derivation-file.ts";
-import { parseOutputFields, printOutputFields } from "../../src/formats/derivation/output-fields.ts";
+import { fixedOutputPath } from "../../src/formats/derivation/fixed-output-path.ts";
+import { fixedOutput, parseOutputFields, printOutputFields } from "../../src/formats/derivation/output-fields.ts";
 import { parseDerivation } from "../../src/formats/derivation/parse-derivation.ts";
 import { printDerivation } from "../../src/formats/derivation/print-derivation.ts";
 import { hashBytes } from "../../src/formats/hash.ts";
-import { parseStoreDir, parseStorePath } from "../../src/formats/store-path.ts";
+import { parseFullStorePath, parseStoreDir, parseStorePath, printStorePath } from "../../src/formats/store-path.ts";
 import { SiloError } from "../../src/error.ts";
 import { arbitraryDerivation } from "../support/arbitrary-derivation.ts";
 import { arbitraryDamage, nixStore } from "../support/arbitrary-store-path.ts";
@@ -214,6 +216,12 @@ describe("what Nix never writes is refused, with the place", () => {
     ["a hash without algorithm", minimal.replace(`"${p}","",""`, `"${p}","","00"`), at(`"${p}"`), /no hash algorithm$/],
     ["a hash of another size", minimal.replace(`"${p}","",""`, `"${p}","md5","00"`), at(`"${p}"`), /wrong length/],
     [
+      "a fixed output of another path",
+      minimal.replace(`"${p}","",""`, `"${p}","md5","${"0".repeat(32)}"`),
+      at(`"${p}"`),
+      /^derivation 'a' has incorrect output '.*-a', should be '.*-a'$/,
+    ],
+    [
       "a fixed output without path",
       minimal.replace(`"${p}","",""`, `"","md5","${"0".repeat(32)}"`),
       at(`"${p}"`),
@@ -250,12 +258,17 @@ describe("what Nix never writes is refused, with the place", () => {
 
 describe("the three fields of an output", () => {
   const hash = hashBytes("sha256", "hello");
+  const fixed = (method: OutputMethod) => {
+    const output = fixedOutput(nixStore, "a", "out", method, hash);
+    return [printStorePath(nixStore, fixedOutputPath(nixStore, "a", "out", method, hash)), output] as const;
+  };
+  const [[flatPath, flat], [treePath, tree], [textPath, text]] = [fixed("flat"), fixed("recursive"), fixed("text")];
   const hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
   const table: readonly [path: string, hashAlgo: string, hash: string, output: DerivationOutput][] = [
     [p, "", "", { kind: "input-addressed", path }],
-    [p, "sha256", hex, { kind: "fixed", path, method: "flat", hash }],
-    [p, "r:sha256", hex, { kind: "fixed", path, method: "recursive", hash }],
-    [p, "text:sha256", hex, { kind: "fixed", path, method: "text", hash }],
+    [flatPath, "sha256", hex, flat],
+    [treePath, "r:sha256", hex, tree],
+    [textPath, "text:sha256", hex, text],
     ["", "r:md5", "", { kind: "floating", method: "recursive", hashAlgo: "md5" }],
     ["", "sha512", "impure", { kind: "impure", method: "flat", hashAlgo: "sha512" }],
     ["", "", "", { kind: "deferred" }],
@@ -263,15 +276,28 @@ describe("the three fields of an output", () => {
   for (const [fullPath, hashAlgo, digest, output] of table) {
     test(`${output.kind} ${hashAlgo}`, () => {
       const fields = { path: fullPath, hashAlgo, hash: digest };
-      assert.deepEqual(parseOutputFields(nixStore, fields), output);
+      assert.deepEqual(parseOutputFields(nixStore, "a", "out", fields), output);
       assert.deepEqual(printOutputFields(nixStore, output), fields);
-      assert.equal(knownOutputPath(output), fullPath === "" ? undefined : path);
+      assert.equal(knownOutputPath(output), fullPath === "" ? undefined : parseFullStorePath(nixStore, fullPath));
     });
   }
 
   test("other encodings of the hash are read, base16 is printed", () => {
-    const fields = { path: p, hashAlgo: "sha256", hash: "094qif9n4cq4fdg459qzbhg1c6wywawwaaivx0k0x8xhbyx4vwic" };
-    assert.equal(printOutputFields(nixStore, parseOutputFields(nixStore, fields)).hash, hex);
+    const fields = { path: flatPath, hashAlgo: "sha256", hash: "094qif9n4cq4fdg459qzbhg1c6wywawwaaivx0k0x8xhbyx4vwic" };
+    assert.equal(printOutputFields(nixStore, parseOutputFields(nixStore, "a", "out", fields)).hash, hex);
+  });
+
+  test("a fixed output of another path, and text by another algorithm, are refused", () => {
+    const fields = { path: flatPath, hashAlgo: "r:sha256", hash: hex };
+    assert.throws(() => parseOutputFields(nixStore, "a", "out", fields), {
+      code: "incorrect-output",
+      message: `derivation 'a' has incorrect output '${flatPath}', should be '${treePath}'`,
+    });
+    assert.throws(() => parseOutputFields(nixStore, "b", "out", { ...fields, path: treePath }), {
+      code: "incorrect-output",
+    });
+    const md5 = { path: "", hashAlgo: "text:md5", hash: "" };
+    assert.throws(() => parseOutputFields(nixStore, "a", "out", md5), { code: "bad-output-fields" });
   });
 });
 

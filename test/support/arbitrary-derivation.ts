@@ -1,15 +1,18 @@
 /** Generators of derivations of every kind. Their paths need not follow from them. */
 import fc from "fast-check";
 import type { ByteString } from "../../src/formats/byte-string.ts";
+import { fixedOutput } from "../../src/formats/derivation/output-fields.ts";
+import type { HashAlgo } from "../../src/formats/hash.ts";
 import { allOutputs, type WantedOutputs } from "../../src/formats/derivation-outputs.ts";
 import type { Derivation, DerivationOutput, OutputMethod } from "../../src/formats/derivation/derivation.ts";
 import {
   arbitraryByteString,
   arbitraryDrvPath,
-  arbitraryHash,
   arbitraryHashAlgo,
+  arbitraryHashOf,
   arbitraryName,
   arbitraryStorePath,
+  nixStore,
 } from "./arbitrary-store-path.ts";
 
 export const arbitraryOutputId: fc.Arbitrary<string> = fc.oneof(
@@ -17,32 +20,33 @@ export const arbitraryOutputId: fc.Arbitrary<string> = fc.oneof(
   arbitraryName.map((name) => name.slice(0, 20)),
 );
 
-const arbitraryMethod: fc.Arbitrary<OutputMethod> = fc.constantFrom("flat", "recursive", "text");
-
-/** At least one output, all of one kind. */
-export const arbitraryOutputs: fc.Arbitrary<Map<string, DerivationOutput>> = fc.oneof(
-  arbitraryMap(
-    arbitraryOutputId,
-    arbitraryStorePath.map((path): DerivationOutput => ({ kind: "input-addressed", path })),
-  ),
-  fc.tuple(arbitraryStorePath, arbitraryMethod, arbitraryHash).map(([path, method, hash]) => {
-    return new Map<string, DerivationOutput>([["out", { kind: "fixed", path, method, hash }]]);
-  }),
-  fc
-    .tuple(fc.constantFrom("floating" as const, "impure" as const), arbitraryMethod, arbitraryHashAlgo)
-    .chain(([kind, method, hashAlgo]) =>
-      arbitraryMap(arbitraryOutputId, fc.constant<DerivationOutput>({ kind, method, hashAlgo })),
-    ),
-  arbitraryMap(arbitraryOutputId, fc.constant<DerivationOutput>({ kind: "deferred" })),
+const arbitraryMethodAlgo: fc.Arbitrary<readonly [OutputMethod, HashAlgo]> = fc.oneof(
+  fc.tuple(fc.constantFrom("flat", "recursive"), arbitraryHashAlgo),
+  fc.constant(["text", "sha256"] as const),
 );
+
+/** Outputs of a derivation of this name: at least one, all of one kind. */
+export function arbitraryOutputsOf(name: string): fc.Arbitrary<Map<string, DerivationOutput>> {
+  const inputAddressed = arbitraryStorePath.map((path): DerivationOutput => ({ kind: "input-addressed", path }));
+  const fixed = arbitraryMethodAlgo.chain(([method, algo]) =>
+    arbitraryHashOf(algo).map((hash) => fixedOutput(nixStore, name, "out", method, hash)),
+  );
+  const unknown = fc
+    .tuple(fc.constantFrom("floating", "impure"), arbitraryMethodAlgo)
+    .map(([kind, [method, hashAlgo]]): DerivationOutput => ({ kind, method, hashAlgo }));
+  return fc.oneof(
+    arbitraryMap(arbitraryOutputId, inputAddressed),
+    fixed.map((output) => new Map([["out", output]])),
+    unknown.chain((output) => arbitraryMap(arbitraryOutputId, fc.constant(output))),
+    arbitraryMap(arbitraryOutputId, fc.constant<DerivationOutput>({ kind: "deferred" })),
+  );
+}
 
 export const arbitraryDerivation: fc.Arbitrary<Derivation> = arbitraryDerivationOf(arbitraryByteString);
 
 /** With names, arguments and variables made of `strings`. */
 export function arbitraryDerivationOf(strings: fc.Arbitrary<ByteString>): fc.Arbitrary<Derivation> {
   const parts = {
-    name: arbitraryName,
-    outputs: arbitraryOutputs,
     inputDrvs: arbitraryMap(
       arbitraryDrvPath,
       fc.uniqueArray(arbitraryOutputId, { minLength: 1, maxLength: 3 }).map(set),
@@ -58,7 +62,9 @@ export function arbitraryDerivationOf(strings: fc.Arbitrary<ByteString>): fc.Arb
       0,
     ),
   };
-  return fc.record(parts, { noNullPrototype: true });
+  return arbitraryName.chain((name) =>
+    fc.record({ name: fc.constant(name), outputs: arbitraryOutputsOf(name), ...parts }, { noNullPrototype: true }),
+  );
 }
 
 export const arbitraryWantedOutputs: fc.Arbitrary<WantedOutputs> = fc.oneof(

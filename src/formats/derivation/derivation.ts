@@ -31,7 +31,7 @@ export type OutputMethod = "flat" | "recursive" | "text";
 
 export type DerivationOutput =
   | { readonly kind: "input-addressed"; readonly path: StorePath }
-  /** The path is the one stated; {@link checkDerivationOutputs} in output-paths.ts compares it with the hash. */
+  /** Whoever reads one checks that the path is the one that follows from the hash (fixed-output-path.ts). */
   | { readonly kind: "fixed"; readonly path: StorePath; readonly method: OutputMethod; readonly hash: Hash }
   /** Content-addressed, with a hash that only the build tells. */
   | { readonly kind: "floating"; readonly method: OutputMethod; readonly hashAlgo: HashAlgo }
@@ -54,6 +54,22 @@ export class BadDerivation extends SiloError {
   ) {
     const where = position === undefined ? "" : `at byte ${position}: `;
     super(`Cannot read derivation ${JSON.stringify(derivation)}: ${where}${reason}`, options);
+  }
+}
+
+/** An output or the variable of its name is not the path that follows from the derivation. */
+export class IncorrectOutput extends SiloError {
+  readonly code = "incorrect-output";
+  constructor(
+    /** The full path of the `.drv` file, or the name of a derivation that has none yet. */
+    readonly derivation: string,
+    readonly output: string,
+    readonly where: "output" | "environment variable",
+    readonly stated: string | undefined,
+    readonly expected: string,
+  ) {
+    const subject = where === "output" ? `output '${stated}'` : `environment variable '${output}'`;
+    super(`derivation '${derivation}' has incorrect ${subject}, should be '${expected}'`);
   }
 }
 

@@ -9,9 +9,8 @@
  * Where a path is not known before the build (floating, impure and deferred outputs, and all that need them), the hash is marked deferred:
  * it identifies the derivation (Nix 2.4 to 2.34 name realisations by it), but no path follows from it. See the Nix manual, "Derivation".
  */
-import { hashBytes } from "../hash.ts";
+import { type Hash, hashBytes, printBareHash } from "../hash.ts";
 import { printStorePath, type StoreDir, type StorePath } from "../store-path.ts";
-import { type Hash, printBareHash } from "../hash.ts";
 import { BadDerivation, type Derivation, derivationKind } from "./derivation.ts";
 import { printMethodAlgo } from "./output-fields.ts";
 import { type PrintedInput, printWithInputs } from "./print-derivation.ts";

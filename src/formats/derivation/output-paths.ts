@@ -2,42 +2,18 @@
  * The output paths of a derivation, which follow from it: computing them for a new derivation, and checking those that a `.drv` file
  * states. The check is what keeps anybody from claiming another package's path: it must pass before a derivation is registered.
  */
-import { SiloError } from "../../error.ts";
 import type { ByteString } from "../byte-string.ts";
-import { contentAddressOf } from "../content-address.ts";
-import type { Hash } from "../hash.ts";
-import {
-  derivationName,
-  makeContentAddressedPath,
-  makeOutputPath,
-  outputPathName,
-  outputPlaceholder,
-} from "../make-store-path.ts";
+import { derivationName, makeOutputPath, outputPlaceholder } from "../make-store-path.ts";
 import { printStorePath, type StoreDir, type StorePath } from "../store-path.ts";
 import {
   BadDerivation,
   type Derivation,
   type DerivationOutput,
   derivationKind,
-  type OutputMethod,
+  IncorrectOutput,
 } from "./derivation.ts";
+import { fixedOutputPath } from "./fixed-output-path.ts";
 import { hashMasked, type ModuloContext, type ModuloHash } from "./hash-modulo.ts";
-
-/** An output or the variable of its name is not the path that follows from the derivation. */
-export class IncorrectOutput extends SiloError {
-  readonly code = "incorrect-output";
-  constructor(
-    /** The full path of the `.drv` file, or the name of a derivation that has none yet. */
-    readonly derivation: string,
-    readonly output: string,
-    readonly where: "output" | "environment variable",
-    readonly stated: string | undefined,
-    readonly expected: string,
-  ) {
-    const subject = where === "output" ? `output '${stated}'` : `environment variable '${output}'`;
-    super(`derivation '${derivation}' has incorrect ${subject}, should be '${expected}'`);
-  }
-}
 
 /**
  * Compares every output path, and the variable named after the output, with what follows from the derivation.
@@ -86,16 +62,6 @@ export function fillOutputs(context: ModuloContext, drv: Derivation): Derivation
   return filled;
 }
 
-/** The path that a fixed output must have. `name` is that of the derivation. @throws BadStorePath */
-export function fixedOutputPath(dir: StoreDir, name: string, method: OutputMethod, hash: Hash): StorePath {
-  const hashAlgo = hash.algo;
-  const address = contentAddressOf(
-    method === "text" ? { kind: "text", hashAlgo } : { kind: "fixed", method, hashAlgo },
-    hash,
-  );
-  return makeContentAddressedPath(dir, name, address);
-}
-
 /** `paths` are those that follow from the derivation. */
 function checkOutputs(dir: StoreDir, described: string, drv: Derivation, paths: ReadonlyMap<string, StorePath>): void {
   for (const [id, output] of drv.outputs) {
@@ -118,6 +84,6 @@ function computeOutputPath(
   output: DerivationOutput,
   modulo: ModuloHash | undefined,
 ): StorePath | undefined {
-  if (output.kind === "fixed") return fixedOutputPath(dir, outputPathName(name, id), output.method, output.hash);
+  if (output.kind === "fixed") return fixedOutputPath(dir, name, id, output.method, output.hash);
   return modulo?.kind === "regular" ? makeOutputPath(dir, name, id, modulo.hash) : undefined;
 }

@@ -11,8 +11,7 @@ import { checkName, parseFullStorePath, parseStorePath, type StoreDir, type Stor
 import { BadDerivation, type Derivation, type DerivationOutput, isSystem, type OutputMethod } from "./derivation.ts";
 import { jsonMethodNames, sortKeys, structuredAttrsVariable } from "./json-format.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject, parseJson, printJson } from "./json-value.ts";
-import { parseMethodAlgo } from "./output-fields.ts";
-import { fixedOutputPath } from "./output-paths.ts";
+import { fixedOutput, isMethodAlgo, parseMethodAlgo } from "./output-fields.ts";
 
 /** One derivation. `name` is needed where the text has none (before 2.15) and must agree where it has. @throws BadDerivation */
 export function parseDerivationJson(dir: StoreDir, text: ByteString | Uint8Array, name?: string): Derivation {
@@ -162,10 +161,11 @@ function readOutput(dir: StoreDir, json: JsonObject, drvName: string, id: string
   }
   if (hash !== undefined && impure === undefined) {
     const digest = hashAlgo === undefined ? parseHash(hash) : parseBareHash(hash, hashAlgo);
-    const fixedPath = path === undefined ? fixedOutputPath(dir, drvName, method, digest) : readPath(dir, path);
-    return { kind: "fixed", path: fixedPath, method, hash: digest };
+    if (!isMethodAlgo(method, digest.algo)) throw new BadShape(`${what}: text is hashed with sha256 only`);
+    return fixedOutput(dir, drvName, id, method, digest, path === undefined ? undefined : readPath(dir, path));
   }
   if (hash === undefined && hashAlgo !== undefined && path === undefined) {
+    if (!isMethodAlgo(method, hashAlgo)) throw new BadShape(`${what}: text is hashed with sha256 only`);
     if (impure === true) return { kind: "impure", method, hashAlgo };
     if (impure === undefined) return { kind: "floating", method, hashAlgo };
   }

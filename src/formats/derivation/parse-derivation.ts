@@ -49,7 +49,7 @@ function readDerivation(reader: AtermReader, dir: StoreDir, name: string): Deriv
     reader.expect(",");
     const hash = reader.string();
     reader.tokenStart = start;
-    outputs.set(id, parseOutputFields(dir, { path, hashAlgo, hash }));
+    outputs.set(id, parseOutputFields(dir, name, id, { path, hashAlgo, hash }));
     reader.expect(")");
   });
   reader.expect(",");
