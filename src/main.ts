@@ -25,7 +25,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function dispatch(called: string, args: readonly string[], io: Io): Promise<number> {
+async function dispatch(called: string, args: readonly ByteString[], io: Io): Promise<number> {
   const byName = nixApplets[called];
   if (byName !== undefined) return (await byName()).run(args, io);
   const [command, ...rest] = args;
