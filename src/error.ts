@@ -13,3 +13,16 @@ export abstract class SiloError extends Error {
 export class UsageError extends SiloError {
   readonly code = "usage";
 }
+
+/** Input that ends before what it holds is complete. */
+export class UnexpectedEnd extends SiloError {
+  readonly code = "unexpected-end";
+  constructor(
+    /** What ended, such as `standard input`. */
+    readonly source: string,
+    /** Bytes from its beginning. */
+    readonly offset: number,
+  ) {
+    super(`Cannot read on from ${source}: it ends unexpectedly at byte ${offset}`);
+  }
+}

@@ -1,16 +1,6 @@
 /** Bytes in memory as the input of a codec. */
-import { SiloError } from "../error.ts";
+import { UnexpectedEnd } from "../error.ts";
 import type { SyncReader } from "./codec.ts";
-
-export class UnexpectedEnd extends SiloError {
-  readonly code = "unexpected-end";
-  constructor(
-    readonly source: string,
-    readonly offset: number,
-  ) {
-    super(`Cannot read on from ${source}: it ends unexpectedly at byte ${offset}`);
-  }
-}
 
 export interface BytesReader extends SyncReader {
   /** How many bytes have not been read. */

@@ -1,16 +1,6 @@
 /** Buffered blocking reads from a descriptor, in the shape that `runSync` takes (formats/codec.ts). */
 import { read } from "./descriptor.ts";
-import { SiloError } from "../error.ts";
-
-export class UnexpectedEnd extends SiloError {
-  readonly code = "unexpected-end";
-  constructor(
-    readonly source: string,
-    readonly offset: number,
-  ) {
-    super(`Cannot read on from ${source}: it ends unexpectedly at byte ${offset}`);
-  }
-}
+import { UnexpectedEnd } from "../error.ts";
 
 export interface FdReader {
   take(n: number): Uint8Array;

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { UnexpectedEnd } from "../../src/formats/bytes-reader.ts";
+import { UnexpectedEnd } from "../../src/error.ts";
 import type { ByteString } from "../../src/formats/byte-string.ts";
 import { type Codec, runSync } from "../../src/formats/codec.ts";
 import {

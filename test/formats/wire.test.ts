@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { bytesReader, UnexpectedEnd } from "../../src/formats/bytes-reader.ts";
+import { UnexpectedEnd } from "../../src/error.ts";
+import { bytesReader } from "../../src/formats/bytes-reader.ts";
 import type { ByteString } from "../../src/formats/byte-string.ts";
 import { type Codec, runSync } from "../../src/formats/codec.ts";
 import {

@@ -1,5 +1,5 @@
 /** An input that a test splits as it likes, and that spoils every answer at the next call, as readers may. */
-import { UnexpectedEnd } from "../../src/formats/bytes-reader.ts";
+import { UnexpectedEnd } from "../../src/error.ts";
 import type { SyncReader } from "../../src/formats/codec.ts";
 
 export interface ChunkedReader extends SyncReader {

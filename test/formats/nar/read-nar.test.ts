@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { UnexpectedEnd } from "../../../src/formats/bytes-reader.ts";
+import { UnexpectedEnd } from "../../../src/error.ts";
 import { run, runSync } from "../../../src/formats/codec.ts";
 import { BadNar } from "../../../src/formats/nar/format.ts";
 import { readNar } from "../../../src/formats/nar/read-nar.ts";

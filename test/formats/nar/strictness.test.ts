@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { UnexpectedEnd } from "../../../src/formats/bytes-reader.ts";
+import { UnexpectedEnd } from "../../../src/error.ts";
 import { runSync } from "../../../src/formats/codec.ts";
 import { BadNar } from "../../../src/formats/nar/format.ts";
 import { readNar } from "../../../src/formats/nar/read-nar.ts";
