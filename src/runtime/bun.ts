@@ -2,29 +2,44 @@
 /// <reference types="bun-types" />
 import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { constants, Database as BunDatabase, SQLiteError } from "bun:sqlite";
-import type { Database, DatabaseMode, NativeArgument, Runtime, SqlFailure, SqlValue, Statement } from "./interface.ts";
-import { classifySqliteCode, databaseName } from "./sqlite-common.ts";
+import type {
+  Database,
+  DatabaseLocking,
+  DatabaseMode,
+  NativeArgument,
+  Runtime,
+  SqlFailure,
+  SqlValue,
+  Statement,
+} from "./interface.ts";
+import { maxLibraryArguments, padArguments } from "./library-arguments.ts";
+import { classifySqliteCode, databaseUri } from "./sqlite-common.ts";
 
 const openFlags: Record<DatabaseMode, number> = {
-  immutable: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI,
+  immutable: constants.SQLITE_OPEN_READONLY,
   "read-only": constants.SQLITE_OPEN_READONLY,
   "read-write": constants.SQLITE_OPEN_READWRITE,
   create: constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_CREATE,
 };
 
-function openDatabase(path: string, mode: DatabaseMode): Database {
-  const db = new BunDatabase(databaseName(path, mode), openFlags[mode]);
+function openDatabase(path: string, mode: DatabaseMode, locking: DatabaseLocking = "byte-ranges"): Database {
+  const db = new BunDatabase(databaseUri(path, mode, locking), openFlags[mode] | constants.SQLITE_OPEN_URI);
+  const statements: { finalize(): void }[] = [];
   return {
     exec: (sql) => void db.run(sql),
     prepare(sql): Statement {
       const statement = db.prepare<unknown, SqlValue[]>(sql);
+      statements.push(statement);
       return {
         run: (...params) => statement.run(...params).changes,
         row: (...params) => statement.values(...params)[0] as SqlValue[] | undefined,
         rows: (...params) => statement.values(...params) as SqlValue[][],
       };
     },
-    close: () => db.close(),
+    close() {
+      for (const statement of statements.splice(0)) statement.finalize();
+      db.close();
+    },
   };
 }
 
@@ -67,6 +82,44 @@ function load(): NativeSyscall {
   return native;
 }
 
+interface LibraryFunction {
+  (...args: readonly NativeArgument[]): number;
+  /** The function's address. */
+  readonly ptr: number;
+}
+
+const libraryFunctions = new Map<string, LibraryFunction | undefined>();
+
+/** Every symbol costs a third of a millisecond: each is looked up when it is used first. */
+function libraryFunction(name: string): LibraryFunction | undefined {
+  if (!libraryFunctions.has(name)) libraryFunctions.set(name, findLibraryFunction(name));
+  return libraryFunctions.get(name);
+}
+
+function findLibraryFunction(name: string): LibraryFunction | undefined {
+  const args = Array.from({ length: maxLibraryArguments }, () => address);
+  for (const library of libcNames) {
+    try {
+      const { symbols } = dlopen(library, { [name]: { args, returns: FFIType.i32 } });
+      return symbols[name] as (...args: never) => unknown as LibraryFunction;
+    } catch {
+      // Not this libc, or it has no such function.
+    }
+  }
+  return undefined;
+}
+
+function callLibrary(name: string, ...args: NativeArgument[]): number {
+  const call = libraryFunction(name);
+  if (call === undefined) throw new Error(`the C library has no function '${name}'`);
+  return call(...padArguments(args));
+}
+
+function ownCommand(): readonly string[] {
+  if (Bun.isStandaloneExecutable) return [process.execPath];
+  return [process.execPath, new URL("../main.ts", import.meta.url).pathname];
+}
+
 export const runtime: Runtime = {
   name: "bun",
   openDatabase,
@@ -74,4 +127,7 @@ export const runtime: Runtime = {
   syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => (native ?? load())(number, a, b, c, d, e, f),
   errno: () => read.i32(errnoAddress),
   addressOf: (buffer) => ptr(buffer),
+  callLibrary,
+  libraryAddress: (name) => libraryFunction(name)?.ptr,
+  ownCommand,
 };

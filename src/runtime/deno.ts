@@ -1,13 +1,21 @@
 /** The runtime seam on Deno: `node:sqlite` and `Deno.dlopen`. */
 /// <reference types="@types/deno" />
 import { DatabaseSync } from "node:sqlite";
-import type { Database, DatabaseMode, NativeArgument, Runtime, SqlFailure, SqlValue, Statement } from "./interface.ts";
-import { classifySqliteCode, databaseName } from "./sqlite-common.ts";
+import type {
+  Database,
+  DatabaseLocking,
+  DatabaseMode,
+  NativeArgument,
+  Runtime,
+  SqlFailure,
+  SqlValue,
+  Statement,
+} from "./interface.ts";
+import { maxLibraryArguments, padArguments } from "./library-arguments.ts";
+import { classifySqliteCode, databaseUri } from "./sqlite-common.ts";
 
-function openDatabase(path: string, mode: DatabaseMode): Database {
-  // node:sqlite always creates: an absent file must fail as it does on Bun.
-  if (mode !== "create") Deno.statSync(path);
-  const db = new DatabaseSync(databaseName(path, mode), {
+function openDatabase(path: string, mode: DatabaseMode, locking: DatabaseLocking = "byte-ranges"): Database {
+  const db = new DatabaseSync(databaseUri(path, mode, locking), {
     readOnly: mode === "read-only" || mode === "immutable",
     enableForeignKeyConstraints: false,
   });
@@ -30,7 +38,6 @@ function openDatabase(path: string, mode: DatabaseMode): Database {
 }
 
 function sqlFailure(error: unknown): SqlFailure | undefined {
-  if (error instanceof Deno.errors.NotFound) return "cannot-open";
   if (!(error instanceof Error)) return undefined;
   const { errcode } = error as Error & { errcode?: unknown };
   if (typeof errcode === "number") return classifySqliteCode(errcode);
@@ -69,6 +76,47 @@ function addressOf(buffer: Uint8Array): number {
 
 const word = (argument: NativeArgument) => BigInt(typeof argument === "number" ? argument : addressOf(argument));
 
+type LibraryFunction = (...args: readonly bigint[]) => number;
+
+const libraryFunctions = new Map<string, LibraryFunction | undefined>();
+
+function findLibraryFunction(name: string): LibraryFunction | undefined {
+  const parameters = Array.from({ length: maxLibraryArguments }, () => "i64" as const);
+  for (const library of libcNames) {
+    try {
+      const { symbols } = Deno.dlopen(library, { [name]: { parameters, result: "i32" } });
+      return symbols[name] as LibraryFunction;
+    } catch {
+      // Not this libc, or it has no such function.
+    }
+  }
+  return undefined;
+}
+
+function callLibrary(name: string, ...args: NativeArgument[]): number {
+  if (!libraryFunctions.has(name)) libraryFunctions.set(name, findLibraryFunction(name));
+  const call = libraryFunctions.get(name);
+  if (call === undefined) throw new Error(`the C library has no function '${name}'`);
+  return call(...padArguments(args).map(word));
+}
+
+function libraryAddress(name: string): number | undefined {
+  for (const library of libcNames) {
+    try {
+      const { symbols } = Deno.dlopen(library, { [name]: { type: "pointer" } });
+      return Number(Deno.UnsafePointer.value(symbols[name] as Deno.PointerValue));
+    } catch {
+      // Not this libc, or it has no such function.
+    }
+  }
+  return undefined;
+}
+
+function ownCommand(): readonly string[] {
+  if (Deno.build.standalone) return [Deno.execPath()];
+  return [Deno.execPath(), "run", "-A", "--no-check", new URL("../main.ts", import.meta.url).pathname];
+}
+
 export const runtime: Runtime = {
   name: "deno",
   openDatabase,
@@ -79,4 +127,7 @@ export const runtime: Runtime = {
   },
   errno: () => errnoView?.getInt32() ?? 0,
   addressOf,
+  callLibrary,
+  libraryAddress,
+  ownCommand,
 };

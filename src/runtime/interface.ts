@@ -19,6 +19,7 @@ export interface Database {
   /** Runs statements that return nothing. */
   exec(sql: string): void;
   prepare(sql: string): Statement;
+  /** Closes for good, the statements too: the last to leave a WAL database writes the log back and removes it. */
   close(): void;
 }
 
@@ -28,13 +29,19 @@ export type SqlFailure = "busy" | "constraint" | "corrupt" | "full" | "readonly"
 /** `immutable` reads a file that nobody changes meanwhile, without locks and without the WAL's side files. */
 export type DatabaseMode = "immutable" | "read-only" | "read-write" | "create";
 
+/**
+ * How SQLite locks the file: `byte-ranges` with fcntl, as it does by itself, or `lock-directory`: a directory beside it
+ * (its VFS `unix-dotfile`). All who share a database must agree.
+ */
+export type DatabaseLocking = "byte-ranges" | "lock-directory";
+
 /** A number, or a buffer whose address is passed. The buffer must live as long as libc uses it. */
 export type NativeArgument = number | Uint8Array;
 
 export interface Runtime {
   readonly name: "bun" | "deno";
   /** @throws an error that {@link Runtime.sqlFailure} classifies */
-  openDatabase(path: string, mode: DatabaseMode): Database;
+  openDatabase(path: string, mode: DatabaseMode, locking?: DatabaseLocking): Database;
   /** The class of an error that a Database threw; undefined when it is not SQLite's. */
   sqlFailure(error: unknown): SqlFailure | undefined;
   /** `syscall(2)` of libc: -1 on failure, then {@link Runtime.errno} says why. */
@@ -51,6 +58,14 @@ export interface Runtime {
   errno(): number;
   /** The address of a buffer's first byte. The caller keeps the buffer alive. */
   addressOf(buffer: Uint8Array): number;
+  /**
+   * Calls a function of the C library, a variadic one too, with at most ten integers and addresses. The result is what the function returns as an `int`.
+   */
+  callLibrary(name: string, ...args: NativeArgument[]): number;
+  /** The address of a function of the C library; undefined when it has none of that name. */
+  libraryAddress(name: string): number | undefined;
+  /** What starts this program again: the executable, and in source form the runtime's arguments and the entry script. */
+  ownCommand(): readonly string[];
 }
 
 /** The runtime's implementation, under the name that every importer of `#runtime` uses. */

@@ -1,5 +1,5 @@
 /** What both runtimes' SQLite bindings need: result codes and file names. */
-import type { DatabaseMode, SqlFailure } from "./interface.ts";
+import type { DatabaseLocking, DatabaseMode, SqlFailure } from "./interface.ts";
 
 /** Classifies SQLite's primary result code (the low byte of an extended one); see sqlite.org/rescode.html. */
 export function classifySqliteCode(code: number): SqlFailure {
@@ -24,7 +24,16 @@ export function classifySqliteCode(code: number): SqlFailure {
   }
 }
 
-/** The name to open: a plain path, or a URI where only that can say what we mean. */
-export function databaseName(path: string, mode: DatabaseMode): string {
-  return mode === "immutable" ? `file:${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}?immutable=1` : path;
+const openModes: Record<DatabaseMode, string> = {
+  immutable: "mode=ro&immutable=1",
+  "read-only": "mode=ro",
+  "read-write": "mode=rw",
+  create: "mode=rwc",
+};
+
+/** The database's URI (sqlite.org/uri.html). `path` is a byte string: its bytes are escaped, so that none is re-encoded. */
+export function databaseUri(path: string, mode: DatabaseMode, locking: DatabaseLocking): string {
+  const escaped = path.replace(/[^A-Za-z0-9/._~-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const vfs = locking === "lock-directory" ? "&vfs=unix-dotfile" : "";
+  return `file:${escaped}?${openModes[mode]}${vfs}`;
 }

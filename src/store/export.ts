@@ -33,14 +33,22 @@ export function exportPaths(
   onBytes: (chunk: Uint8Array) => void,
   sign?: ItemSigner,
 ): void {
-  for (const path of paths) exportPath(store, path, onBytes, sign);
+  for (const path of paths) {
+    onBytes(encodeItemStart());
+    exportItem(store, path, onBytes, sign);
+  }
   onBytes(encodeStreamEnd());
 }
 
-function exportPath(store: LocalStore, path: StorePath, onBytes: (chunk: Uint8Array) => void, sign?: ItemSigner): void {
+/** One item of the stream, without what precedes it: what a daemon sends. @throws InvalidPath, CorruptPath, SystemError */
+export function exportItem(
+  store: LocalStore,
+  path: StorePath,
+  onBytes: (chunk: Uint8Array) => void,
+  sign?: ItemSigner,
+): void {
   store.tempRoots.add([showPath(store, path)]);
   const info = requirePathInfo(store, path);
-  onBytes(encodeItemStart());
   const narHasher = createHash("sha256");
   const itemHasher = sign === undefined ? undefined : createHash("sha256");
   dumpTree(realPath(store, path), (chunk) => {

@@ -9,11 +9,17 @@ import type { DatabaseMode } from "../runtime/interface.ts";
 import { close } from "../sys/descriptor.ts";
 import { openLockFile, tryLock, waitLock } from "../sys/file-lock.ts";
 import { mayAccess } from "../sys/names.ts";
+import { pause } from "../sys/pause.ts";
 import { tryLstat } from "../sys/stat.ts";
 import { isSystemError } from "../sys/system-error.ts";
 import { schemaSql, schemaVersion } from "./database/schema.ts";
 import { checkSchemaVersion, readSchemaVersion, writeSchemaVersion } from "./database/schema-version.ts";
-import { DatabaseError, openStoreDatabase, type StoreDatabase } from "./database/store-database.ts";
+import {
+  type DatabaseDurability,
+  DatabaseError,
+  openStoreDatabase,
+  type StoreDatabase,
+} from "./database/store-database.ts";
 import { upgradeSchema } from "./database/upgrade.ts";
 import type { LocalStore, LocalStoreConfig } from "./local-store.ts";
 import { prepareDirectories, refuseSymlinkedStore } from "./prepare-directories.ts";
@@ -63,15 +69,20 @@ function takeBigLock({ reporter }: LocalStoreConfig, fd: number): void {
   waitLock(fd, "shared");
 }
 
+/** Milliseconds between looks at what the holder of the big lock has done. */
+const upgradePollMs = 50;
+
 function upgradeIfNeeded(config: LocalStoreConfig, bigLock: number): void {
-  const version = readSchemaVersion(config.dbDir);
-  if (version === schemaVersion) return;
-  if (version !== undefined) checkSchemaVersion(version);
   const { reporter } = config;
-  // flock converts by letting go first: two that upgrade at once cannot wait for each other, but must look again.
-  if (!tryLock(bigLock, "exclusive")) {
-    reporter.message("error", "waiting for exclusive access to the Nix store...");
-    waitLock(bigLock, "exclusive");
+  // Whoever made or upgraded the store before us keeps the lock shared for as long as it lives: waiting for an exclusive
+  // one would be waiting for its end. So look again whether there still is something to do.
+  for (let round = 0; ; round++) {
+    const version = readSchemaVersion(config.dbDir);
+    if (version === schemaVersion) return takeBigLock(config, bigLock);
+    if (version !== undefined) checkSchemaVersion(version);
+    if (tryLock(bigLock, "exclusive")) break;
+    if (round === 1) reporter.message("error", "waiting for exclusive access to the Nix store...");
+    pause(upgradePollMs);
   }
   const current = readSchemaVersion(config.dbDir);
   if (current === undefined) createDatabase(config);
@@ -101,10 +112,14 @@ function openReadWrite(config: LocalStoreConfig, mode: "read-write" | "create" =
   if (!mayAccess(config.dbDir, 0o6)) {
     throw new StoreNotWritable(`Nix database directory '${config.dbDir}' is not writable: no permission`);
   }
-  return openStoreDatabase(`${config.dbDir}/db.sqlite`, mode, {
-    journal: config.settings.get("use-sqlite-wal") ? "wal" : "truncate",
-    synchronous: config.settings.get("fsync-metadata") ? "normal" : "off",
-  });
+  return openStoreDatabase(`${config.dbDir}/db.sqlite`, mode, durabilityOf(config));
+}
+
+function durabilityOf({ settings }: LocalStoreConfig): DatabaseDurability {
+  return {
+    journal: settings.get("use-sqlite-wal") ? "wal" : "truncate",
+    synchronous: settings.get("fsync-metadata") ? "normal" : "off",
+  };
 }
 
 function openReadOnly(config: LocalStoreConfig): StoreDatabase {
@@ -112,7 +127,7 @@ function openReadOnly(config: LocalStoreConfig): StoreDatabase {
   if (version !== undefined) checkSchemaVersion(version);
   const path = `${config.dbDir}/db.sqlite`;
   const open = (mode: DatabaseMode) => {
-    const db = openStoreDatabase(path, mode, { journal: "wal", synchronous: "normal" });
+    const db = openStoreDatabase(path, mode, durabilityOf(config));
     db.statement("select 1 from ValidPaths limit 1").row(); // SQLite opens for real with the first use
     return db;
   };

@@ -5,7 +5,7 @@
  * gets the lock on an inode with a size knows that it is stale and opens the file again. Paths are locked in byte
  * order, so that two processes cannot wait for each other. Protocol and lock call are Nix's (store-layout, "Path locks").
  */
-import { close, writeAll } from "../sys/descriptor.ts";
+import { close, tryWrite } from "../sys/descriptor.ts";
 import { openLockFile, tryLock, waitLock } from "../sys/file-lock.ts";
 import { tryUnlink } from "../sys/names.ts";
 import { fstat } from "../sys/stat.ts";
@@ -76,12 +76,13 @@ function lockFile(file: string, lock: (fd: number) => boolean): HeldLock | undef
         close(fd);
         return undefined;
       }
-      if (fstat(fd).size === 0) return { fd, file };
+      const { size, nlink } = fstat(fd);
+      if (size === 0 && nlink > 0) return { fd, file };
     } catch (error) {
       close(fd);
       throw error;
     }
-    close(fd); // stale: its last holder has deleted the name
+    close(fd); // stale: its last holder has deleted the name, and could not mark it if the disk was full
   }
 }
 
@@ -92,7 +93,7 @@ function releaseAll(locks: HeldLock[], files: "delete" | "keep"): void {
     if (files === "delete") {
       // Unlink first: with the marker first, a waiter would find the marked file again under the same name.
       tryUnlink(file);
-      writeAll(fd, staleMarker);
+      tryWrite(fd, staleMarker); // a full disk must not make an error of what has succeeded
     }
     held.delete(file);
     close(fd);

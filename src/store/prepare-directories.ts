@@ -6,7 +6,7 @@ import { remountWritable, statFileSystem, unshareMounts } from "../sys/mount.ts"
 import { exists, mkdirs, symlink, tryMkdir } from "../sys/names.ts";
 import { lstat, tryStat } from "../sys/stat.ts";
 import { isSystemError } from "../sys/system-error.ts";
-import { findGroup } from "../sys/user-database.ts";
+import { findGroup, findUserById } from "../sys/user-database.ts";
 import type { LocalStoreConfig } from "./local-store.ts";
 
 export class SymlinkedStore extends SiloError {
@@ -34,10 +34,16 @@ export function prepareDirectories(config: LocalStoreConfig): void {
     mkdirs(gcRoots);
     symlinkUnlessThere(`${stateDir}/profiles`, `${gcRoots}/profiles`);
   }
-  for (const perUser of [`${stateDir}/profiles/per-user`, `${gcRoots}/per-user`]) {
-    if (tryMkdir(perUser, 0o755)) chmod(perUser, 0o755);
-  }
+  for (const perUser of [`${stateDir}/profiles/per-user`, `${gcRoots}/per-user`]) makePerUser(perUser);
   reserveSpace(`${dbDir}/reserved`, config.settings.get("gc-reserved-space"));
+}
+
+/** Everybody's directories; a new one gets that of the calling user, too. */
+function makePerUser(directory: string): void {
+  if (!tryMkdir(directory, 0o755)) return;
+  chmod(directory, 0o755);
+  const user = findUserById(process.geteuid!());
+  if (user !== undefined && tryMkdir(`${directory}/${user.name}`, 0o755)) chmod(`${directory}/${user.name}`, 0o755);
 }
 
 /** @throws SymlinkedStore when the store directory or one above it is a symbolic link */

@@ -5,7 +5,7 @@
 import type { SqlValue } from "../runtime/interface.ts";
 import { parseContentAddress } from "../formats/content-address.ts";
 import { parseHash } from "../formats/hash.ts";
-import { hashPart, parseFullStorePath, printStorePath, type StoreDir, type StorePath } from "../formats/store-path.ts";
+import { parseFullStorePath, printStorePath, type StoreDir, type StorePath } from "../formats/store-path.ts";
 import { SiloError } from "../error.ts";
 import type { StoreDatabase } from "./database/store-database.ts";
 import { InvalidPath, type PathInfo } from "./path-info.ts";
@@ -135,9 +135,8 @@ export function queryPathFromHashPart(context: QueryContext, part: string): Stor
   const row = context.db
     .statement("select path from ValidPaths where path >= ? order by path limit 1")
     .row(`${context.storeDir}/${part}`);
-  if (row === undefined) return undefined;
-  const path = pathColumn(context, row[0]);
-  return hashPart(path) === part ? path : undefined;
+  if (row === undefined || !String(row[0]).startsWith(`${context.storeDir}/${part}-`)) return undefined;
+  return pathColumn(context, row[0]);
 }
 
 /** Full paths as the JSON array that `json_each` takes. */

@@ -7,8 +7,10 @@ import { printContentAddress } from "../formats/content-address.ts";
 import { type Derivation, knownOutputPath } from "../formats/derivation/derivation.ts";
 import { checkDerivationOutputs } from "../formats/derivation/output-paths.ts";
 import { printHash } from "../formats/hash.ts";
-import { isDerivationPath, printStorePath, type StorePath } from "../formats/store-path.ts";
+import { makeContentAddressedPath } from "../formats/make-store-path.ts";
+import { isDerivationPath, nameOf, printStorePath, type StorePath } from "../formats/store-path.ts";
 import { syncAll } from "../sys/descriptor.ts";
+import { computeSortedClosure } from "./closure.ts";
 import { type LocalStore, showPath } from "./local-store.ts";
 import { InvalidPath, type PathInfo } from "./path-info.ts";
 import { queryReferrers } from "./queries.ts";
@@ -34,13 +36,39 @@ export function registerValidPaths(
   if (store.settings.get("sync-before-registering")) syncAll();
   store.db.transaction(() => {
     const idByPath = new Map<StorePath, number>();
-    for (const info of infos) idByPath.set(info.path, writeValidPath(store, info));
-    writeReferences(store, infos, idByPath);
+    const lastId = Number(store.db.statement("select max(id) from ValidPaths").row()?.[0] ?? 0);
+    for (const info of infos) {
+      const id = writeValidPath(store, info);
+      idByPath.set(info.path, id);
+      if (id > lastId && info.contentAddress !== undefined) checkContentAddress(store, info);
+    }
+    const grown = writeReferences(store, infos, idByPath, lastId);
     for (const { path } of infos) {
       if (isDerivationPath(path)) registerDerivation(store, path, idByPath.get(path)!, derivations);
     }
     refuseCycles(store, infos);
+    for (const path of grown) refuseCycleThrough(store, path);
   });
+}
+
+/** A path that claims a content address from which another path follows. */
+export class NotContentAddressed extends SiloError {
+  readonly code = "not-content-addressed";
+  constructor(
+    readonly path: string,
+    readonly contentAddress: string,
+  ) {
+    super(
+      `cannot add path '${path}' to the Nix store because it claims to be content-addressed by '${contentAddress}' but isn't`,
+    );
+  }
+}
+
+function checkContentAddress({ storeDir }: LocalStore, { path, references, contentAddress }: PathInfo): void {
+  const others = references.filter((reference) => reference !== path);
+  const self = others.length < references.length ? "self" : "no-self";
+  if (makeContentAddressedPath(storeDir, nameOf(path), contentAddress!, { others, self }) === path) return;
+  throw new NotContentAddressed(printStorePath(storeDir, path), printContentAddress(contentAddress!));
 }
 
 const ultimateColumn = (info: PathInfo) => (info.ultimate ? 1 : null);
@@ -49,32 +77,19 @@ const contentAddressColumn = (info: PathInfo) =>
   info.contentAddress === undefined ? null : printContentAddress(info.contentAddress);
 const narSizeColumn = (info: PathInfo) => info.narSize ?? null;
 
+/** A path that is valid keeps its registration time and its deriver. */
+const writePathSql =
+  "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca) " +
+  "values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (path) do update set narSize = excluded.narSize, " +
+  "hash = excluded.hash, ultimate = excluded.ultimate, sigs = excluded.sigs, ca = excluded.ca returning id";
+
 /** The row's id. */
 function writeValidPath(store: LocalStore, info: PathInfo): number {
-  const path = showPath(store, info.path);
-  const narHash = printHash(info.narHash, "base16");
-  const known = store.db.statement("select id from ValidPaths where path = ?").row(path);
-  if (known !== undefined) {
-    store.db
-      .statement("update ValidPaths set narSize = ?, hash = ?, ultimate = ?, sigs = ?, ca = ? where path = ?")
-      .run(
-        narSizeColumn(info),
-        narHash,
-        ultimateColumn(info),
-        signaturesColumn(info),
-        contentAddressColumn(info),
-        path,
-      );
-    return Number(known[0]);
-  }
   const row = store.db
-    .statement(
-      "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca) " +
-        "values (?, ?, ?, ?, ?, ?, ?, ?) returning id",
-    )
+    .statement(writePathSql)
     .row(
-      path,
-      narHash,
+      showPath(store, info.path),
+      printHash(info.narHash, "base16"),
       info.registrationTimeSec,
       info.deriver === undefined ? null : showPath(store, info.deriver),
       narSizeColumn(info),
@@ -85,9 +100,16 @@ function writeValidPath(store: LocalStore, info: PathInfo): number {
   return Number(row![0]);
 }
 
-function writeReferences(store: LocalStore, infos: readonly PathInfo[], idByPath: Map<StorePath, number>): void {
+/** The paths that were valid before, with ids up to `lastId`, and now refer to more. */
+function writeReferences(
+  store: LocalStore,
+  infos: readonly PathInfo[],
+  idByPath: Map<StorePath, number>,
+  lastId: number,
+): Set<StorePath> {
   const find = store.db.statement("select id from ValidPaths where path = ?");
-  const write = store.db.statement("insert or replace into Refs (referrer, reference) values (?, ?)");
+  const write = store.db.statement("insert or ignore into Refs (referrer, reference) values (?, ?)");
+  const grown = new Set<StorePath>();
   for (const info of infos) {
     const referrer = idByPath.get(info.path)!;
     for (const reference of info.references) {
@@ -98,9 +120,11 @@ function writeReferences(store: LocalStore, infos: readonly PathInfo[], idByPath
         id = Number(row[0]);
         idByPath.set(reference, id);
       }
-      write.run(referrer, id);
+      const isNew = write.run(referrer, id) > 0;
+      if (isNew && referrer <= lastId && id !== referrer) grown.add(info.path);
     }
   }
+  return grown;
 }
 
 function registerDerivation(store: LocalStore, drvPath: StorePath, id: number, check: DerivationCheck): void {
@@ -117,7 +141,7 @@ function writeDerivationOutputs(store: LocalStore, id: number, drv: Derivation):
   }
 }
 
-/** New cycles can only go through new paths: their mutual references are all there is to look at. */
+/** No path that was valid refers to a new one: the mutual references of the new ones are all there is to look at. */
 function refuseCycles(store: LocalStore, infos: readonly PathInfo[]): void {
   const positionByPath = new Map(infos.map(({ path }, position) => [path, position]));
   const references = infos.map((info) =>
@@ -127,6 +151,11 @@ function refuseCycles(store: LocalStore, infos: readonly PathInfo[]): void {
     }),
   );
   topologicalOrder(references, (position) => showPath(store, infos[position]!.path));
+}
+
+/** A path that was valid, and may have referrers of old, has got new references. */
+function refuseCycleThrough(store: LocalStore, path: StorePath): void {
+  computeSortedClosure(store, [path]);
 }
 
 /** A path that cannot be invalidated, as others need it. */
@@ -159,8 +188,12 @@ export function addSignatures(store: LocalStore, path: StorePath, signatures: re
   store.db.transaction(() => {
     const row = store.db.statement("select sigs from ValidPaths where path = ?").row(showPath(store, path));
     if (row === undefined) throw new InvalidPath(showPath(store, path));
-    const known = row[0] === null ? [] : String(row[0]).split(" ");
-    const all = [...new Set([...known, ...signatures])].sort().join(" ");
+    const known = String(row[0] ?? "").split(" ");
+    const all = [...new Set([...known, ...signatures])]
+      .filter((signature) => signature !== "")
+      .sort()
+      .join(" ");
+    if (all === "") return;
     store.db.statement("update ValidPaths set sigs = ? where path = ?").run(all, showPath(store, path));
   });
 }

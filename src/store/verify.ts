@@ -3,15 +3,15 @@
  * without a lock, which takes long; paths that a collector takes meanwhile are passed over.
  */
 import { SiloError } from "../error.ts";
-import { printHash } from "../formats/hash.ts";
-import type { StorePath } from "../formats/store-path.ts";
+import { printBareHash, printHash } from "../formats/hash.ts";
+import { isInStore, type StorePath, tryParseStorePath } from "../formats/store-path.ts";
 import { readDirectory } from "../sys/directory.ts";
-import { tryUnlink } from "../sys/names.ts";
+import { exists, tryUnlink } from "../sys/names.ts";
 import { withGcLock } from "./gc-lock.ts";
 import { type LocalStore, realPath, showPath } from "./local-store.ts";
 import type { PathInfo } from "./path-info.ts";
-import { isValidPath, queryAllPathInfos, queryReferrers } from "./queries.ts";
-import { invalidatePath, registerValidPaths } from "./register.ts";
+import { isValidPath, queryPathInfo } from "./queries.ts";
+import { registerValidPaths } from "./register.ts";
 import { hashTree } from "./tree/nar-hash.ts";
 
 export interface VerifyOptions {
@@ -36,48 +36,69 @@ export function verifyStore(store: LocalStore, options: VerifyOptions): Verdict 
   return [existence.verdict, links, contents].includes("errors") ? "errors" : "good";
 }
 
-function verifyExistence(store: LocalStore, options: VerifyOptions): { verdict: Verdict; present: PathInfo[] } {
-  const { reporter } = store;
+/** Full paths, as the database has them: a damaged row must not keep the others from being looked at. */
+function verifyExistence(store: LocalStore, options: VerifyOptions): { verdict: Verdict; present: StorePath[] } {
+  const { reporter, storeDir } = store;
   const onDisk = new Set(readDirectory(store.realStoreDir).map(({ name }) => name));
   reporter.message("info", "checking path existence...");
-  const infos = queryAllPathInfos(store);
-  const missing = new Set([...infos.keys()].filter((path) => !onDisk.has(path)));
+  const missing = new Set<string>();
+  const present: StorePath[] = [];
   let verdict: Verdict = "good";
-  for (const path of removeMissing(store, missing)) {
-    const shown = showPath(store, path);
-    reporter.message("error", `path '${shown}' disappeared, but it still has valid referrers!`);
-    if (options.repair === undefined || !attemptRepair(store, options.repair, path)) verdict = "errors";
+  for (const [column] of store.db.statement("select path from ValidPaths order by path").rows()) {
+    const fullPath = String(column);
+    const path = isInStore(storeDir, fullPath) ? tryParseStorePath(fullPath.slice(storeDir.length + 1)) : undefined;
+    if (path !== undefined && onDisk.has(path)) present.push(path);
+    else missing.add(fullPath);
+    if (path === undefined) reporter.message("error", `path '${fullPath}' is not in the Nix store`);
   }
-  return { verdict, present: [...infos.values()].filter(({ path }) => onDisk.has(path)) };
+  for (const fullPath of removeMissing(store, missing)) {
+    reporter.message("error", `path '${fullPath}' disappeared, but it still has valid referrers!`);
+    const path = tryParseStorePath(fullPath.slice(storeDir.length + 1));
+    if (path === undefined || options.repair === undefined || !attemptRepair(store, options.repair, path))
+      verdict = "errors";
+  }
+  return { verdict, present };
 }
 
 /** Takes missing paths out of the database, referrers first; those that must stay for a present one are returned. */
-function removeMissing(store: LocalStore, missing: Set<StorePath>): StorePath[] {
-  const kept: StorePath[] = [];
-  const done = new Set<StorePath>();
-  const stack = [...missing].map((path) => ({ path, referrers: undefined as StorePath[] | undefined }));
+function removeMissing(store: LocalStore, missing: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  const done = new Map<string, "removed" | "kept">();
+  const stack = [...missing].map((path) => ({ path, referrers: undefined as string[] | undefined }));
   while (stack.length > 0) {
     const top = stack[stack.length - 1]!;
     if (done.has(top.path)) {
       stack.pop();
       continue;
     }
-    top.referrers ??= queryReferrers(store, top.path).filter((referrer) => referrer !== top.path);
+    top.referrers ??= referrersOf(store, top.path);
     const pending = top.referrers.find((referrer) => missing.has(referrer) && !done.has(referrer));
-    if (pending !== undefined) {
+    if (pending !== undefined && !stack.some(({ path }) => path === pending)) {
       stack.push({ path: pending, referrers: undefined });
       continue;
     }
     stack.pop();
-    done.add(top.path);
-    if (top.referrers.some((referrer) => isValidPath(store, referrer))) kept.push(top.path);
-    else {
-      const shown = showPath(store, top.path);
-      store.reporter.message("error", `path '${shown}' disappeared, removing from database...`);
-      invalidatePath(store, top.path);
+    if (top.referrers.some((referrer) => done.get(referrer) !== "removed")) {
+      done.set(top.path, "kept");
+      kept.push(top.path);
+    } else {
+      done.set(top.path, "removed");
+      store.reporter.message("error", `path '${top.path}' disappeared, removing from database...`);
+      store.db.statement("delete from ValidPaths where path = ?").run(top.path);
     }
   }
   return kept;
+}
+
+function referrersOf({ db }: LocalStore, path: string): string[] {
+  const sql =
+    "select v.path from Refs r join ValidPaths v on r.referrer = v.id " +
+    "where r.reference = (select id from ValidPaths where path = ?)";
+  return db
+    .statement(sql)
+    .rows(path)
+    .map(([referrer]) => String(referrer))
+    .filter((referrer) => referrer !== path);
 }
 
 function verifyLinks(store: LocalStore, options: VerifyOptions): Verdict {
@@ -87,27 +108,34 @@ function verifyLinks(store: LocalStore, options: VerifyOptions): Verdict {
   for (const { name, kind } of readDirectory(links)) {
     if (kind === "directory") continue;
     const file = `${links}/${name}`;
-    const actual = printHash(hashTree(file, "sha256").hash, "base32").slice("sha256:".length);
-    if (actual === name) continue;
-    store.reporter.message("error", `link '${file}' was modified! expected hash '${name}', got '${actual}'`);
+    try {
+      const actual = printBareHash(hashTree(file, "sha256").hash, "base32");
+      if (actual === name) continue;
+      store.reporter.message("error", `link '${file}' was modified! expected hash '${name}', got '${actual}'`);
+    } catch (error) {
+      if (!(error instanceof SiloError)) throw error;
+      if (!exists(file)) continue; // collected meanwhile
+      store.reporter.message("error", `error: ${error.message}`);
+    }
     if (options.repair !== undefined && tryUnlink(file) === 0) store.reporter.message("info", `removed link '${file}'`);
     else verdict = "errors";
   }
   return verdict;
 }
 
-function verifyContents(store: LocalStore, infos: readonly PathInfo[], options: VerifyOptions): Verdict {
+function verifyContents(store: LocalStore, paths: readonly StorePath[], options: VerifyOptions): Verdict {
   store.reporter.message("info", "checking store hashes...");
   let verdict: Verdict = "good";
-  infos.forEach((info, index) => {
-    options.onPath?.(info.path, index, infos.length);
+  paths.forEach((path, index) => {
+    options.onPath?.(path, index, paths.length);
     try {
-      if (verifyPath(store, info) === "good") return;
-      if (options.repair === undefined || !attemptRepair(store, options.repair, info.path)) verdict = "errors";
+      const info = queryPathInfo(store, path);
+      if (info === undefined || verifyPath(store, info) === "good") return;
+      if (options.repair === undefined || !attemptRepair(store, options.repair, path)) verdict = "errors";
     } catch (error) {
       if (!(error instanceof SiloError)) throw error;
       // A path that was collected since is no error of the store.
-      const level = isValidPath(store, info.path) ? "error" : "warning";
+      const level = isValidPath(store, path) ? "error" : "warning";
       store.reporter.message(level, `${level}: ${error.message}`);
       if (level === "error") verdict = "errors";
     }

@@ -7,7 +7,7 @@
  */
 import { close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, tryOpenAt } from "./descriptor.ts";
 import { readDirectoryEntries } from "./directory.ts";
-import { fchmod } from "./metadata.ts";
+import { chmod, fchmod } from "./metadata.ts";
 import { tryRename, tryRmdir, tryUnlink } from "./names.ts";
 import { fstat, tryLstat } from "./stat.ts";
 import { AT_FDCWD, check } from "./syscall.ts";
@@ -20,6 +20,7 @@ export interface Freed {
 
 const maxDepth = 64;
 const ENOENT = 2;
+const EACCES = 13;
 
 /** Deletes what `path` names; an absent one is fine. @throws SystemError naming the file that would not go */
 export function deleteTree(path: string, dirFd = AT_FDCWD, freed: Freed = { bytes: 0, files: 0 }): Freed {
@@ -69,7 +70,12 @@ function emptyDirectory(fd: number, shown: string, depth: number, root: number, 
 
 /** Opens a directory and makes sure that its entries can be removed; negative when it is gone. */
 function openWritable(name: string, dirFd: number, shown: string): number {
-  const fd = tryOpenAt(dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  let fd = tryOpenAt(dirFd, name, flags);
+  if (fd === -EACCES && tryLstat(name, dirFd)?.kind === "directory") {
+    chmod(name, 0o700, dirFd);
+    fd = tryOpenAt(dirFd, name, flags);
+  }
   if (fd === -ENOENT) return fd;
   check(fd, () => `deleting '${shown}'`);
   const { mode } = fstat(fd);

@@ -1,5 +1,4 @@
 /** Open files: openat(2), read(2), write(2) and what belongs to them. Descriptors are opened close-on-exec. */
-import { pause } from "./pause.ts";
 import { AT_FDCWD, check, pathArgument, tryCall } from "./syscall.ts";
 import { machine } from "./syscall-numbers.ts";
 import { SystemError } from "./system-error.ts";
@@ -39,16 +38,25 @@ export function close(fd: number): void {
 
 /** Reads at most `buffer.length` bytes; 0 at the end. @throws SystemError */
 export function read(fd: number, buffer: Uint8Array): number {
-  return check(tryCall("read", fd, buffer, buffer.length), () => `reading from file descriptor ${fd}`);
+  for (;;) {
+    const count = tryCall("read", fd, buffer, buffer.length);
+    if (count !== -EAGAIN) return check(count, () => `reading from file descriptor ${fd}`);
+    waitUntilReady(fd, POLLIN);
+  }
+}
+
+/** Bytes written, which may be fewer than given, or minus errno. */
+export function tryWrite(fd: number, bytes: Uint8Array): number {
+  return tryCall("write", fd, bytes, bytes.length);
 }
 
 /** Writes all of `bytes`, also where the kernel takes a part at a time. @throws SystemError */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   let rest = bytes;
   while (rest.length > 0) {
-    const written = tryCall("write", fd, rest, rest.length);
+    const written = tryWrite(fd, rest);
     if (written === -EAGAIN) {
-      pause(1); // a pipe or terminal that someone made non-blocking
+      waitUntilReady(fd, POLLOUT);
       continue;
     }
     check(written, () => `writing to file descriptor ${fd}`);
@@ -58,6 +66,16 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 const EAGAIN = 11;
+const POLLIN = 1;
+const POLLOUT = 4;
+
+/** Blocks: for a pipe or terminal that somebody who shares it with us has made non-blocking. */
+function waitUntilReady(fd: number, events: number): void {
+  const pollfd = Buffer.alloc(8); // int fd, short events, short revents
+  pollfd.writeInt32LE(fd, 0);
+  pollfd.writeInt16LE(events, 4);
+  check(tryCall("ppoll", pollfd, 1), () => `waiting for file descriptor ${fd}`);
+}
 
 /** @throws SystemError */
 export function ftruncate(fd: number, size: number): void {

@@ -16,6 +16,13 @@ export function fchmod(fd: number, mode: number): void {
   check(tryCall("fchmod", fd, mode), () => `changing mode of file descriptor ${fd} to ${mode.toString(8)}`);
 }
 
+/** The permissions that this process's new files lack. */
+export function currentUmask(): number {
+  const mask = tryCall("umask", 0o022);
+  tryCall("umask", mask);
+  return mask;
+}
+
 /** lchown(2). @throws SystemError */
 export function lchown(path: string, uid: number, gid: number, dirFd = AT_FDCWD): void {
   const result = tryCall("fchownat", dirFd, pathArgument(path), uid, gid, AT_SYMLINK_NOFOLLOW);
@@ -47,17 +54,21 @@ const attributeNames = Buffer.alloc(65536);
 const ENOTSUP = 95;
 const ENODATA = 61;
 
-/** Names of the extended attributes, ACLs among them; none where the file system has none. @throws SystemError */
-export function listExtendedAttributes(path: string): string[] {
+/**
+ * Names of the extended attributes, ACLs among them; none where the file system has none.
+ * @param shown what errors call the file
+ * @throws SystemError
+ */
+export function listExtendedAttributes(path: string, shown = path): string[] {
   const length = tryCall("llistxattr", pathArgument(path), attributeNames, attributeNames.length);
   if (length === -ENOTSUP || length === -ENODATA || length === 0) return [];
-  check(length, () => `listing extended attributes of '${path}'`);
+  check(length, () => `listing extended attributes of '${shown}'`);
   return attributeNames.toString("latin1", 0, length - 1).split("\0");
 }
 
 /** @throws SystemError */
-export function removeExtendedAttribute(path: string, name: string): void {
+export function removeExtendedAttribute(path: string, name: string, shown = path): void {
   const attribute = Buffer.from(`${name}\0`, "latin1");
   const result = tryCall("lremovexattr", pathArgument(path), attribute);
-  if (result !== -ENODATA) check(result, () => `removing extended attribute '${name}' from '${path}'`);
+  if (result !== -ENODATA) check(result, () => `removing extended attribute '${name}' from '${shown}'`);
 }

@@ -14,6 +14,7 @@ import {
   printStorePath,
   type StoreDir,
   type StorePath,
+  tryParseStorePath,
 } from "../../formats/store-path.ts";
 import { readSmallFile } from "../../sys/descriptor.ts";
 import { readDirectory } from "../../sys/directory.ts";
@@ -127,8 +128,8 @@ function importFailures(db: StoreDatabase, { dbDir, storeDir }: FlatDatabaseCont
   if (!exists(failedDir)) return;
   db.exec(failedPathsSql);
   for (const { name } of readDirectory(failedDir)) {
-    db.statement("insert or ignore into FailedPaths (path, time) values (?, 0)").run(
-      printStorePath(storeDir, parseStorePath(name)),
-    );
+    const path = tryParseStorePath(name);
+    if (path === undefined) continue; // nobody will ask for it
+    db.statement("insert or ignore into FailedPaths (path, time) values (?, 0)").run(printStorePath(storeDir, path));
   }
 }

@@ -32,7 +32,10 @@ function describeFailure(failure: SqlFailure, cause: unknown): string {
   }
 }
 
-/** How the database is kept on disk; from the settings `use-sqlite-wal` and `fsync-metadata`. */
+/**
+ * How the database is kept on disk; from the settings `use-sqlite-wal` and `fsync-metadata`. Without a WAL Nix 2 locks by a
+ * directory beside the database, as it is then thought to be on NFS; so must all who share it.
+ */
 export interface DatabaseDurability {
   readonly journal: "wal" | "truncate";
   readonly synchronous: "normal" | "off";
@@ -66,7 +69,9 @@ export function openStoreDatabase(path: string, mode: DatabaseMode, durability: 
       throw new DatabaseError(path, failure, error);
     }
   };
-  const db = attempt(() => runtime.openDatabase(path, mode));
+  const db = attempt(() =>
+    runtime.openDatabase(path, mode, durability.journal === "wal" ? "byte-ranges" : "lock-directory"),
+  );
   try {
     attempt(() => configure(db, mode, durability));
   } catch (error) {

@@ -49,9 +49,6 @@ export function canonicaliseTree(path: string, options: CanonicaliseOptions): vo
 function canonicaliseEntry(name: string, dirFd: number, shown: string, options: CanonicaliseOptions): void {
   const status = lstat(name, dirFd);
   if (status.kind === "other") throw new SuspiciousFile(shown, "it is a socket, device or fifo");
-  const attributes = listExtendedAttributes(shown).filter((attribute) => !options.ignoredAttributes.has(attribute));
-  for (const attribute of attributes) removeExtendedAttribute(shown, attribute);
-
   // Checked through the directory's descriptor, before anything is changed: chown would hide a foreign hard link.
   const identity = `${status.dev}:${status.inode}`;
   if (options.builderUid !== undefined && status.uid !== options.builderUid) {
@@ -62,6 +59,7 @@ function canonicaliseEntry(name: string, dirFd: number, shown: string, options: 
     );
   }
   if (status.nlink > 1 || options.builderUid !== undefined) options.seen.add(identity);
+  removeAttributes(name, dirFd, shown, options.ignoredAttributes);
 
   if (status.uid !== options.owner.uid || status.gid !== options.owner.gid) {
     lchown(name, options.owner.uid, options.owner.gid, dirFd);
@@ -78,6 +76,15 @@ function canonicaliseEntry(name: string, dirFd: number, shown: string, options: 
     }
   }
   canonicaliseModeAndTime(name, dirFd, status);
+}
+
+function removeAttributes(name: string, dirFd: number, shown: string, ignored: ReadonlySet<string>): void {
+  // There are no calls for attributes that take a directory's descriptor. Through /proc a path of any length can be reached,
+  // and by no link that somebody swaps in.
+  const path = dirFd === AT_FDCWD ? name : `/proc/self/fd/${dirFd}/${name}`;
+  for (const attribute of listExtendedAttributes(path, shown)) {
+    if (!ignored.has(attribute)) removeExtendedAttribute(path, attribute, shown);
+  }
 }
 
 /** Sets mode and time of one file or directory where they differ. @throws SystemError */

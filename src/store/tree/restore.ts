@@ -16,7 +16,7 @@ import {
   openAt,
   writeAll,
 } from "../../sys/descriptor.ts";
-import { fchmod, setDescriptorMtime, setMtime } from "../../sys/metadata.ts";
+import { currentUmask, fchmod, setDescriptorMtime, setMtime } from "../../sys/metadata.ts";
 import { mkdir, symlink } from "../../sys/names.ts";
 import { AT_FDCWD } from "../../sys/syscall.ts";
 import { canonicalMtimeSec } from "./canonical-metadata.ts";
@@ -37,6 +37,7 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
   const directories: number[] = [];
   let file = -1;
   const canonical = metadata === "canonical";
+  const isMasked = canonical && (currentUmask() & 0o555) !== 0;
 
   const parent = () => directories[directories.length - 1] ?? AT_FDCWD;
   const nameOf = (name: string) => (directories.length === 0 ? destination : name);
@@ -48,7 +49,7 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
   return {
     directory(name) {
       const dirFd = parent();
-      mkdir(nameOf(name), canonical ? 0o755 : 0o777, dirFd);
+      mkdir(nameOf(name), canonical ? 0o700 : 0o777, dirFd);
       directories.push(openAt(dirFd, nameOf(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     },
     leaveDirectory() {
@@ -64,6 +65,7 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
     },
     file(name, kind) {
       file = openAt(parent(), nameOf(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, modeOf(kind));
+      if (isMasked) fchmod(file, modeOf(kind));
     },
     contents(chunk) {
       writeAll(file, chunk);

@@ -1,0 +1,147 @@
+/**
+ * Adding a path that comes with its registration, from a client, another machine or a cache: contents are compared with the hashes that it
+ * states, and it must be signed, or be addressed by its contents, unless whoever sends it is trusted.
+ */
+import { createHash } from "node:crypto";
+import { SiloError } from "../error.ts";
+import { runSync, type SyncReader } from "../formats/codec.ts";
+import { type ContentAddress, printContentAddress } from "../formats/content-address.ts";
+import { equalHashes, type Hash, printHash } from "../formats/hash.ts";
+import { makeContentAddressedPath, ReferencesNotAllowed } from "../formats/make-store-path.ts";
+import { createModuloHasher } from "../formats/modulo-hash.ts";
+import { readNar } from "../formats/nar/read-nar.ts";
+import type { NarVisitor } from "../formats/nar/visitor.ts";
+import { NarWriter } from "../formats/nar/write-nar.ts";
+import { parsePublicKey, printFingerprint, trustKeys, verifyText } from "../formats/signature.ts";
+import { hashPart, nameOf } from "../formats/store-path.ts";
+import { type LocalStore, showPath } from "./local-store.ts";
+import { requireWritable } from "./open-local-store.ts";
+import type { PathInfo } from "./path-info.ts";
+import { type PlaceMode, placeObject } from "./place-object.ts";
+import { isValidPath } from "./queries.ts";
+import { type ReceivedTree, receiveTree } from "./receive-tree.ts";
+
+/** Nobody whom we trust vouches for the path. */
+export class LacksSignature extends SiloError {
+  readonly code = "lacks-signature";
+  constructor(readonly path: string) {
+    super(`cannot add path '${path}' because it lacks a valid signature`);
+  }
+}
+
+/** The contents are not what the registration says. */
+export class ContentMismatch extends SiloError {
+  readonly code = "content-mismatch";
+  constructor(
+    readonly path: string,
+    readonly what: "hash" | "size" | "content address",
+    readonly expected: string,
+    readonly actual: string,
+  ) {
+    super(`${what} mismatch importing path '${path}': expected ${expected}, got ${actual}`);
+  }
+}
+
+export interface AddWithInfoOptions {
+  /** `check` asks for a signature by one of `trusted-public-keys`, unless `require-sigs` is off or the path follows from its contents. */
+  readonly signatures: "check" | "trust";
+  readonly mode: PlaceMode;
+}
+
+/**
+ * Makes a path valid whose NAR the reader gives next. Of a path that is valid already nothing is read.
+ * @throws LacksSignature, ContentMismatch, BadNar, InvalidPath for a reference that is not valid, what the reader throws
+ */
+export function addWithInfo(
+  store: LocalStore,
+  info: PathInfo,
+  reader: SyncReader,
+  { signatures, mode }: AddWithInfoOptions,
+): "added" | "already-valid" {
+  requireWritable(store);
+  if (signatures === "check") requireVouched(store, info);
+  store.tempRoots.add([showPath(store, info.path)]);
+  if (mode === "normal" && isValidPath(store, info.path)) return "already-valid";
+  const addresser = info.contentAddress === undefined ? undefined : contentHasher(info, info.contentAddress);
+  const taps = addresser === undefined ? [] : [addresser.visitor];
+  const { tree } = receiveTree(store, (visitor) => runSync(readNar(visitor), reader), ...taps);
+  try {
+    compare(store, info, tree, addresser?.finish());
+    placeObject(store, tree, info, mode);
+  } finally {
+    tree.discard();
+  }
+  return "added";
+}
+
+/** @throws LacksSignature */
+export function requireVouched(store: LocalStore, info: PathInfo): void {
+  if (!store.settings.get("require-sigs") || followsFromContents(store, info)) return;
+  if (info.narSize !== undefined) {
+    const keys = trustKeys(store.settings.get("trusted-public-keys").map(parsePublicKey));
+    const fingerprint = printFingerprint(store.storeDir, { ...info, narSize: info.narSize });
+    if (verifyText(fingerprint, info.signatures, keys) !== undefined) return;
+  }
+  throw new LacksSignature(showPath(store, info.path));
+}
+
+/** Is the path the one that its content address and references give? Whether the contents have that address is another matter. */
+function followsFromContents(store: LocalStore, { path, contentAddress, references }: PathInfo): boolean {
+  if (contentAddress === undefined) return false;
+  const others = references.filter((reference) => reference !== path);
+  const self = others.length < references.length ? "self" : "no-self";
+  try {
+    return makeContentAddressedPath(store.storeDir, nameOf(path), contentAddress, { others, self }) === path;
+  } catch (error) {
+    if (error instanceof ReferencesNotAllowed) return false;
+    throw error;
+  }
+}
+
+function compare(store: LocalStore, info: PathInfo, tree: ReceivedTree, contentHash: Hash | undefined): void {
+  const path = showPath(store, info.path);
+  if (!equalHashes(tree.hash, info.narHash))
+    throw new ContentMismatch(path, "hash", printHash(info.narHash, "base32"), printHash(tree.hash, "base32"));
+  if (info.narSize !== undefined && info.narSize !== tree.size)
+    throw new ContentMismatch(path, "size", String(info.narSize), String(tree.size));
+  const stated = info.contentAddress;
+  if (stated === undefined || contentHash === undefined || equalHashes(contentHash, stated.hash)) return;
+  const actual = printContentAddress({ ...stated, hash: contentHash });
+  throw new ContentMismatch(path, "content address", printContentAddress(stated), actual);
+}
+
+interface ContentHasher {
+  readonly visitor: NarVisitor;
+  finish(): Hash;
+}
+
+/** Hashes what the address is of: a file, or a NAR with the path's own hash part read as nothing. */
+function contentHasher(info: PathInfo, address: ContentAddress): ContentHasher {
+  const { algo } = address.hash;
+  if (address.kind === "fixed" && address.method === "recursive") {
+    const hasher = createModuloHasher(hashPart(info.path), algo);
+    const writer = new NarWriter((chunk) => hasher.feed(chunk));
+    return {
+      visitor: writer,
+      finish() {
+        writer.finish();
+        return hasher.finish().hash;
+      },
+    };
+  }
+  const hasher = createHash(algo);
+  const refuse = () => {
+    throw new ContentMismatch(nameOf(info.path), "content address", "a regular file", "something else");
+  };
+  return {
+    visitor: {
+      directory: refuse,
+      leaveDirectory: refuse,
+      symlink: refuse,
+      file() {},
+      contents: (chunk) => void hasher.update(chunk),
+      endFile() {},
+    },
+    finish: () => ({ algo, bytes: new Uint8Array(hasher.digest()) }),
+  };
+}
