@@ -125,18 +125,16 @@ function contentHasher(method: ContentAddressMethod, name: string): ContentHashe
 /** Hashes the contents of a tree that must be a single regular file. */
 function flatHasher(algo: HashAlgo, name: string): { readonly visitor: NarVisitor; finish(): Hash } {
   const hasher = createHash(algo);
+  return {
+    visitor: visitorOfContents(name, (chunk) => void hasher.update(chunk)),
+    finish: () => ({ algo, bytes: new Uint8Array(hasher.digest()) }),
+  };
+}
+
+/** Hands on the contents of a tree that is one regular file; throws NotRegularFile at any other. @param name for the error */
+export function visitorOfContents(name: string, onBytes: (chunk: Uint8Array) => void): NarVisitor {
   const refuse = () => {
     throw new NotRegularFile(name);
   };
-  return {
-    visitor: {
-      directory: refuse,
-      leaveDirectory: refuse,
-      symlink: refuse,
-      file() {},
-      contents: (chunk) => void hasher.update(chunk),
-      endFile() {},
-    },
-    finish: () => ({ algo, bytes: new Uint8Array(hasher.digest()) }),
-  };
+  return { directory: refuse, leaveDirectory: refuse, symlink: refuse, file() {}, contents: onBytes, endFile() {} };
 }

@@ -1,4 +1,5 @@
 /** Warnings about names that are in no table, with the name that was probably meant. */
+import { editDistance } from "../edit-distance.ts";
 import { toText } from "../byte-string.ts";
 import type { Settings } from "./settings.ts";
 import { printSource } from "./source.ts";
@@ -45,18 +46,4 @@ export function suggestSetting(name: string): string | undefined {
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
-}
-
-/** Insertions, deletions and replacements from one to the other. */
-function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 0; i < from.length; i++) {
-    const current = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      const replaced = previous[j]! + (from[i] === to[j] ? 0 : 1);
-      current.push(Math.min(replaced, previous[j + 1]! + 1, current[j]! + 1));
-    }
-    previous = current;
-  }
-  return previous[to.length]!;
 }
