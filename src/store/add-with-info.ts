@@ -2,7 +2,7 @@
  * Adding a path that comes with its registration, from a client, another machine or a cache: contents are compared with the hashes that it
  * states, and it must be signed, or be addressed by its contents, unless whoever sends it is trusted.
  */
-import { createHash } from "node:crypto";
+import { createHash } from "../formats/node-crypto.ts";
 import { SiloError } from "../error.ts";
 import { runSync, type SyncReader } from "../formats/codec.ts";
 import { type ContentAddress, printContentAddress } from "../formats/content-address.ts";
@@ -19,7 +19,7 @@ import { requireWritable } from "./open-local-store.ts";
 import type { PathInfo } from "./path-info.ts";
 import { type PlaceMode, placeObject } from "./place-object.ts";
 import { isValidPath } from "./queries.ts";
-import { type ReceivedTree, receiveTree } from "./receive-tree.ts";
+import { openTreeReceiver, type ReceivedTree } from "./receive-tree.ts";
 
 /** Nobody whom we trust vouches for the path. */
 export class LacksSignature extends SiloError {
@@ -62,16 +62,49 @@ export function addWithInfo(
   if (signatures === "check") requireVouched(store, info);
   store.tempRoots.add([showPath(store, info.path)]);
   if (mode === "normal" && isValidPath(store, info.path)) return "already-valid";
-  const addresser = info.contentAddress === undefined ? undefined : contentHasher(info, info.contentAddress);
-  const taps = addresser === undefined ? [] : [addresser.visitor];
-  const { tree } = receiveTree(store, (visitor) => runSync(readNar(visitor), reader), ...taps);
+  const receiver = openInfoReceiver(store, info, mode);
   try {
-    compare(store, info, tree, addresser?.finish());
-    placeObject(store, tree, info, mode);
+    runSync(readNar(receiver.visitor), reader);
+    receiver.finish();
   } finally {
-    tree.discard();
+    receiver.abandon();
   }
   return "added";
+}
+
+/** Receiving the contents of a path with its registration bit by bit, as from a network. */
+export interface InfoReceiver {
+  readonly visitor: NarVisitor;
+  /** When the tree is complete: compares and makes the path valid. @throws ContentMismatch, InvalidPath */
+  finish(): void;
+  /** Leaves nothing behind; does nothing after `finish`. */
+  abandon(): void;
+}
+
+/** `abandon` must be called in the end, whatever happens. Signatures are the caller's affair: {@link requireVouched}. */
+export function openInfoReceiver(store: LocalStore, info: PathInfo, mode: PlaceMode): InfoReceiver {
+  requireWritable(store);
+  store.tempRoots.add([showPath(store, info.path)]);
+  const addresser = info.contentAddress === undefined ? undefined : contentHasher(info, info.contentAddress);
+  const receiver = openTreeReceiver(store, ...(addresser === undefined ? [] : [addresser.visitor]));
+  let state: "open" | "over" = "open";
+  return {
+    visitor: receiver.visitor,
+    finish() {
+      const tree = receiver.finish();
+      state = "over";
+      try {
+        compare(store, info, tree, addresser?.finish());
+        placeObject(store, tree, info, mode);
+      } finally {
+        tree.discard();
+      }
+    },
+    abandon() {
+      if (state === "open") receiver.abandon();
+      state = "over";
+    },
+  };
 }
 
 /** @throws LacksSignature */

@@ -9,6 +9,8 @@ export interface FdReader {
   atEnd(): boolean;
   /** Bytes handed out so far. */
   readonly offset: number;
+  /** Bytes that were read ahead. */
+  readonly buffered: number;
 }
 
 const bufferSize = 256 * 1024;
@@ -66,6 +68,9 @@ export function fdReader(fd: number, source: string): FdReader {
     },
     get offset() {
       return handedOut;
+    },
+    get buffered() {
+      return end - start;
     },
   };
 }

@@ -22,6 +22,10 @@ export function findGroup(name: string): Group | undefined {
   return groups().find((group) => group.name === name);
 }
 
+export function findGroupById(gid: number): Group | undefined {
+  return groups().find((group) => group.gid === gid);
+}
+
 export function groups(): Group[] {
   return fieldsOf("/etc/group").flatMap(([name, , gid, members]) => {
     if (name === undefined || !isNumber(gid)) return [];
