@@ -4,7 +4,6 @@
  */
 /// <reference types="bun-types" />
 import { readFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
 import { renameImports } from "./import-declarations.ts";
 import type { HostModule, ModuleLoader } from "./module-loader.ts";
 
@@ -35,5 +34,5 @@ function loaderOf(path: string): "ts" | "tsx" | "js" | "jsx" {
 
 export const moduleLoader: ModuleLoader = {
   provide,
-  load: (file) => import(file.includes("?") || file.includes("#") ? pathToFileURL(file).href : file),
+  load: (file) => import(file),
 };

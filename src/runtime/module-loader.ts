@@ -15,7 +15,10 @@ export interface HostModule {
 export interface ModuleLoader {
   /** To be called once in a process, before the first {@link load}. Sees all files below no `node_modules`. */
   provide(host: HostModule): void;
-  /** The exports of a TypeScript or JavaScript file; the same file twice is the same module. @throws whatever it throws */
+  /**
+   * The exports of a TypeScript or JavaScript file; the same file twice is the same module. `file` is absolute and has no
+   * question mark. @throws whatever the module throws
+   */
   load(file: string): Promise<Readonly<Record<string, unknown>>>;
 }
 
