@@ -34,6 +34,27 @@ export function receiveTree<T>(
   produce: (visitor: NarVisitor) => T,
   ...taps: readonly NarVisitor[]
 ): { readonly tree: ReceivedTree; readonly result: T } {
+  const receiver = openTreeReceiver(store, ...taps);
+  try {
+    const result = produce(receiver.visitor);
+    return { tree: receiver.finish(), result };
+  } catch (error) {
+    receiver.abandon();
+    throw error;
+  }
+}
+
+/** Receiving a tree that comes bit by bit, as from a network. */
+export interface TreeReceiver {
+  readonly visitor: NarVisitor;
+  /** When the tree is complete. */
+  finish(): ReceivedTree;
+  /** When it will not be: leaves nothing behind. */
+  abandon(): void;
+}
+
+/** One of `finish` and `abandon` must be called. @param taps further visitors of the same pass */
+export function openTreeReceiver(store: LocalStore, ...taps: readonly NarVisitor[]): TreeReceiver {
   let scratch: string | undefined;
   const openScratch = (): TreeRestorer => {
     scratch = realPath(store, scratchPath(store, "add"));
@@ -45,14 +66,14 @@ export function receiveTree<T>(
     if (scratch !== undefined) deleteTree(scratch);
     scratch = undefined;
   };
-  try {
-    const result = produce(teeVisitor(hasher.visitor, files, ...taps));
-    return { tree: { ...hasher.finish(), discard, moveTo }, result };
-  } catch (error) {
-    files.spilled?.abandon();
-    discard();
-    throw error;
-  }
+  return {
+    visitor: teeVisitor(hasher.visitor, files, ...taps),
+    finish: () => ({ ...hasher.finish(), discard, moveTo }),
+    abandon() {
+      files.spilled?.abandon();
+      discard();
+    },
+  };
 
   function moveTo(destination: string): void {
     if (scratch === undefined) restoreTo(destination);

@@ -93,7 +93,8 @@ const outputsByName = map(
   record<Pick<BuiltOutput, "path" | "signatures">>({ path: storePath, signatures: set(string as WireType<string>) }),
 );
 
-const builtOutputs: WireType<BuildResult["builtOutputs"]> = {
+/** The serve protocol has them, too. */
+export const builtOutputs: WireType<BuildResult["builtOutputs"]> = {
   *read(context, what) {
     const outputs = new Map<string, BuiltOutput>();
     if (context.features.has(realisationByPath)) {
