@@ -1,7 +1,8 @@
 /** Commands of commands: `silo nar dump`. The group answers `--help` with its list. */
 import { UsageError } from "../../error.ts";
-import { fromText } from "../../formats/byte-string.ts";
+import { type ByteString, fromText } from "../../formats/byte-string.ts";
 import type { Applet } from "../applet.ts";
+import { completionFlag } from "../command-line.ts";
 import { closestName } from "./closest-name.ts";
 
 export interface GroupSpec {
@@ -16,6 +17,7 @@ export function commandGroup({ name, summary, commands }: GroupSpec): Applet {
     name,
     summary,
     async run([command, ...args], io) {
+      if (command === completionFlag) return complete(args);
       const entry = command === undefined ? undefined : commands[command];
       if (entry !== undefined) return (await entry.load()).run(args, io);
       if (command !== undefined && command !== "--help" && command !== "-h") {
@@ -29,6 +31,14 @@ export function commandGroup({ name, summary, commands }: GroupSpec): Applet {
       );
       if (command === undefined) throw new UsageError(`'${name}' needs a command`);
       return 0;
+
+      async function complete([begun, ...words]: readonly ByteString[]): Promise<number> {
+        const entry = begun === undefined ? undefined : commands[begun];
+        if (words.length > 0)
+          return entry === undefined ? 0 : (await entry.load()).run([completionFlag as ByteString, ...words], io);
+        for (const each of Object.keys(commands)) if (each.startsWith(begun ?? "")) io.out(`${each}\n`);
+        return 0;
+      }
     },
   };
 }
