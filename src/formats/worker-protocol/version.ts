@@ -16,9 +16,11 @@ export const oldestMinor = 10;
 export const realisationByPath = "realisation-with-path-not-hash";
 /** Deleting says whether referrers go with the paths. */
 export const deleteReferrers = "delete-dead-specific-referrers";
+/** Failed builds can be asked for and cleared, as in Nix 1: between silo and silo. */
+export const siloFailedPaths = "silo-failed-paths";
 
 /** Names that are understood here, ascending. */
-export const knownFeatures: readonly string[] = [deleteReferrers, realisationByPath];
+export const knownFeatures: readonly string[] = [deleteReferrers, realisationByPath, siloFailedPaths];
 
 export class BadVersion extends SiloError {
   readonly code = "bad-protocol-version";
