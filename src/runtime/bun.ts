@@ -117,7 +117,7 @@ function callLibrary(name: string, ...args: NativeArgument[]): number {
 
 function ownCommand(): readonly string[] {
   if (Bun.isStandaloneExecutable) return [process.execPath];
-  return [process.execPath, new URL("../main.ts", import.meta.url).pathname];
+  return [process.execPath, `${import.meta.dir}/../main.ts`];
 }
 
 export const runtime: Runtime = {

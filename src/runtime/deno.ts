@@ -39,10 +39,23 @@ function openDatabase(path: string, mode: DatabaseMode, locking: DatabaseLocking
 
 function sqlFailure(error: unknown): SqlFailure | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { errcode } = error as Error & { errcode?: unknown };
+  const { errcode, code } = error as Error & { errcode?: unknown; code?: unknown };
   if (typeof errcode === "number") return classifySqliteCode(errcode);
-  return undefined;
+  if (code !== "ERR_SQLITE_ERROR") return undefined;
+  return failureTexts.find(([text]) => error.message.includes(text))?.[1] ?? "other";
 }
+
+/** What `exec` and opening fail with has no number, only the text of sqlite3_errstr. */
+const failureTexts: readonly (readonly [text: string, failure: SqlFailure])[] = [
+  ["is locked", "busy"],
+  ["locking protocol", "busy"],
+  ["readonly database", "readonly"],
+  ["disk image is malformed", "corrupt"],
+  ["file is not a database", "corrupt"],
+  ["database or disk is full", "full"],
+  ["unable to open database", "cannot-open"],
+  ["constraint failed", "constraint"],
+];
 
 const libcNames = ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
@@ -114,7 +127,7 @@ function libraryAddress(name: string): number | undefined {
 
 function ownCommand(): readonly string[] {
   if (Deno.build.standalone) return [Deno.execPath()];
-  return [Deno.execPath(), "run", "-A", "--no-check", new URL("../main.ts", import.meta.url).pathname];
+  return [Deno.execPath(), "run", "-A", "--no-check", `${import.meta.dirname}/../main.ts`];
 }
 
 export const runtime: Runtime = {

@@ -1,5 +1,5 @@
 /** Adding to the store: trees, files and texts, whose paths follow from what they hold. */
-import { createHash } from "node:crypto";
+import { createHash } from "../formats/node-crypto.ts";
 import { runSync, type SyncReader } from "../formats/codec.ts";
 import type { ContentAddressMethod } from "../formats/content-address.ts";
 import { type ContentAddress, contentAddressOf } from "../formats/content-address.ts";

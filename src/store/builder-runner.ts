@@ -17,7 +17,28 @@ export interface BuildUser {
 export type BuilderProgram =
   | { readonly kind: "executable"; readonly path: ByteString; readonly args: readonly ByteString[] }
   /** `builtin:<name>`; the derivation's attributes are its arguments. */
-  | { readonly kind: "builtin"; readonly name: string; readonly attributes: ReadonlyMap<ByteString, ByteString> };
+  | {
+      readonly kind: "builtin";
+      /** Without `builtin:`. */
+      readonly name: string;
+      readonly attributes: ReadonlyMap<ByteString, ByteString>;
+      /** For `fetchurl`; defaults when absent. */
+      readonly downloads?: BuiltinDownloads;
+    };
+
+/** Settings for downloads by built-in builders. Files are the host's: their contents are handed in. */
+export interface BuiltinDownloads {
+  /** Setting `netrc-file`. */
+  readonly netrcFile?: string;
+  /** Certificates to trust, in PEM; the runtime's own when absent. */
+  readonly certificateFile?: string;
+  readonly hashedMirrors?: readonly string[];
+  /** Setting `download-attempts`. */
+  readonly attempts?: number;
+  /** Setting `connect-timeout`; 0 waits as long as it takes. */
+  readonly connectTimeoutSec?: number;
+  readonly userAgentSuffix?: string;
+}
 
 /** A path of the host that the sandbox shows. */
 export interface SandboxPath {
@@ -44,6 +65,11 @@ export type Isolation =
       readonly inputs: readonly StorePath[];
       /** What it makes; found below {@link rootDir} afterwards and moved to the store by the runner. */
       readonly outputs: readonly StorePath[];
+      /**
+       * Where an output goes that is not to go to its place in {@link realStoreDir}, as when it is only compared: a path
+       * in the same file system. Nothing may be there.
+       */
+      readonly outputDestination?: (output: StorePath) => string;
       readonly extraPaths: readonly SandboxPath[];
       /** Size of /dev/shm as mount(8) writes it, such as `50%`. */
       readonly devShmSize: string;
@@ -77,7 +103,10 @@ export type BuilderExit =
 
 export interface RunningBuilder {
   readonly pid: number;
-  /** Resolves when the builder has ended, all its processes are gone, and the log has been delivered. */
+  /**
+   * Resolves when the builder has ended, all its processes are gone, the log has been delivered, and what it made is in
+   * its place. Rejects when an output cannot be moved there.
+   */
   readonly exited: Promise<BuilderExit>;
   /** Kills the builder and everything it started; {@link exited} resolves then. */
   kill(): void;

@@ -2,7 +2,7 @@
  * The name of a file in `.links`: the Nix base32 of the sha256 of the NAR that has only this file. Execute bit and kind are
  * in it, so files that must not share an inode never do.
  */
-import { createHash } from "node:crypto";
+import { createHash } from "../formats/node-crypto.ts";
 import { encodeBase32 } from "../formats/base32.ts";
 import type { ByteString } from "../formats/byte-string.ts";
 import type { FileKind } from "../formats/nar/format.ts";

@@ -148,6 +148,7 @@ function assemble(
 ): LocalStore {
   const { storeDir, realStoreDir, stateDir, logDir, confDir, settings, reporter } = config;
   const roots = tempRoots(stateDir);
+  let isOpen = true;
   return {
     storeDir,
     realStoreDir,
@@ -161,6 +162,8 @@ function assemble(
     tempRoots: roots,
     modulo: createModuloContext(storeDir, (drvPath) => readDerivation(storeDir, realStoreDir, drvPath)),
     close() {
+      if (!isOpen) return;
+      isOpen = false;
       roots.close();
       db.close();
       if (bigLock !== undefined) close(bigLock);

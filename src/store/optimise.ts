@@ -76,6 +76,28 @@ export function optimiseTree(
   }
 }
 
+/** Shares files whose hash is known from a pass over them that had another purpose. */
+export interface FileSharer {
+  /**
+   * @param linkName of the file (link-hash.ts), which has canonical metadata
+   * @param makeWritable called before the directory is changed; who calls sets its metadata behind
+   */
+  share(dirFd: number, name: string, status: Stat, linkName: string, shown: string, makeWritable: () => void): void;
+  close(): void;
+}
+
+/** @throws SystemError */
+export function openFileSharer(store: LocalStore, stats: OptimiseStats = noSavings()): FileSharer {
+  const links = open(`${store.realStoreDir}/.links`, O_RDONLY | O_DIRECTORY);
+  const context: Context = { store, links, linked: new Set(), stats };
+  return {
+    share(dirFd, name, status, linkName, shown, makeWritable) {
+      shareFile(context, dirFd, name, { status, linkName }, shown, makeWritable);
+    },
+    close: () => close(links),
+  };
+}
+
 interface Context {
   readonly store: LocalStore;
   /** The directory `.links`. */
@@ -115,8 +137,22 @@ function optimiseFile(
   makeWritable: () => void,
 ): void {
   const file = identify(context, dirFd, name, kind, shown);
-  if (file === undefined) return;
-  const { status, linkName } = file;
+  if (file !== undefined) shareFile(context, dirFd, name, file, shown, makeWritable);
+}
+
+interface IdentifiedFile {
+  readonly status: Stat;
+  readonly linkName: string;
+}
+
+function shareFile(
+  context: Context,
+  dirFd: number,
+  name: string,
+  { status, linkName }: IdentifiedFile,
+  shown: string,
+  makeWritable: () => void,
+): void {
   for (;;) {
     const result = tryLink(name, linkName, dirFd, context.links);
     if (result === 0) {
@@ -148,7 +184,7 @@ function identify(
   name: string,
   kind: DirectoryEntry["kind"],
   shown: string,
-): { readonly status: Stat; readonly linkName: string } | undefined {
+): IdentifiedFile | undefined {
   if (kind === "symlink") {
     const status = lstat(name, dirFd);
     if (linked.has(status.inode)) return undefined;

@@ -17,6 +17,7 @@ import { type LocalStore, realPath, showPath } from "../../src/store/local-store
 import { openLocalStore } from "../../src/store/open-local-store.ts";
 import { optimiseStore } from "../../src/store/optimise.ts";
 import { lockPaths } from "../../src/store/path-locks.ts";
+import { queryAllValidPaths } from "../../src/store/queries.ts";
 import { registerValidPaths } from "../../src/store/register.ts";
 import { verifyStore } from "../../src/store/verify.ts";
 import { read, writeAll } from "../../src/sys/descriptor.ts";
@@ -39,6 +40,9 @@ const commands: Readonly<Record<string, Command>> = {
   export(store, paths) {
     const parsed = paths.map((path) => parseFullStorePath(store.storeDir, path));
     exportPaths(store, parsed, (chunk) => writeAll(1, chunk));
+  },
+  "query-all"(store) {
+    for (const path of queryAllValidPaths(store)) print(showPath(store, path));
   },
   optimise(store) {
     const { filesLinked, bytesFreed } = optimiseStore(store, () => {});

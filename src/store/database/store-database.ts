@@ -4,8 +4,10 @@
  */
 import { runtime } from "#runtime";
 import { SiloError } from "../../error.ts";
+import { O_RDONLY, read, tryOpenAt, withDescriptor } from "../../sys/descriptor.ts";
 import { pause } from "../../sys/pause.ts";
-import type { Database, DatabaseMode, SqlFailure, Statement } from "../../runtime/interface.ts";
+import { AT_FDCWD } from "../../sys/syscall.ts";
+import type { Database, DatabaseLocking, DatabaseMode, SqlFailure, Statement } from "../../runtime/interface.ts";
 
 export class DatabaseError extends SiloError {
   readonly code = "database";
@@ -70,7 +72,11 @@ export function openStoreDatabase(path: string, mode: DatabaseMode, durability: 
     }
   };
   const db = attempt(() =>
-    runtime.openDatabase(path, mode, durability.journal === "wal" ? "byte-ranges" : "lock-directory"),
+    runtime.openDatabase(
+      path,
+      mode,
+      attempt(() => chooseLocking(path, mode, durability)),
+    ),
   );
   try {
     attempt(() => configure(db, mode, durability));
@@ -126,6 +132,31 @@ export function openStoreDatabase(path: string, mode: DatabaseMode, durability: 
     },
     close: () => db.close(),
   };
+}
+
+/** A database left in WAL mode is first brought out of it, which only those can do who lock as for a WAL. */
+function chooseLocking(path: string, mode: DatabaseMode, { journal }: DatabaseDurability): DatabaseLocking {
+  if (journal === "wal") return "byte-ranges";
+  if (!isInWalMode(path)) return "lock-directory";
+  if (mode === "read-only" || mode === "immutable") return "byte-ranges";
+  const db = runtime.openDatabase(path, mode, "byte-ranges");
+  try {
+    db.exec(`pragma busy_timeout = ${busyTimeoutMs}`);
+    untilNotBusy(() => db.prepare("pragma main.journal_mode = truncate").row(), false);
+  } finally {
+    db.close();
+  }
+  return "lock-directory";
+}
+
+/** The file's header says so: sqlite.org/fileformat.html, "File format version numbers". */
+function isInWalMode(path: string): boolean {
+  const fd = tryOpenAt(AT_FDCWD, path, O_RDONLY);
+  if (fd < 0) return false; // absent: SQLite will tell whether that is an error
+  return withDescriptor(fd, () => {
+    const header = new Uint8Array(20);
+    return read(fd, header) === header.length && header[19] === 2;
+  });
 }
 
 function configure(db: Database, mode: DatabaseMode, durability: DatabaseDurability): void {

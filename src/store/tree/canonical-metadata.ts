@@ -47,12 +47,43 @@ export function canonicaliseTree(path: string, options: CanonicaliseOptions): vo
 }
 
 function canonicaliseEntry(name: string, dirFd: number, shown: string, options: CanonicaliseOptions): void {
+  const { status, state } = claimEntry(name, dirFd, shown, options);
+  if (state === "canonical") return;
+  if (status.kind === "directory") {
+    const fd = openToList(name, dirFd, status);
+    try {
+      for (const entry of readDirectoryEntries(fd))
+        canonicaliseEntry(entry.name, fd, `${shown}/${entry.name}`, options);
+    } finally {
+      close(fd);
+    }
+  }
+  canonicaliseModeAndTime(name, dirFd, status);
+}
+
+/** Opens a directory, whatever its permissions are; its mode is set behind. */
+export function openToList(name: string, dirFd: number, { mode }: Stat): number {
+  if ((mode & 0o500) !== 0o500) chmod(name, 0o555, dirFd);
+  return openAt(dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+/**
+ * Makes one file or directory the store's: owner and attributes, not yet mode and time. `canonical`: it is a further name
+ * of a file that has been seen, and nothing is left to do.
+ * @throws SuspiciousFile, SystemError
+ */
+export function claimEntry(
+  name: string,
+  dirFd: number,
+  shown: string,
+  options: CanonicaliseOptions,
+): { readonly status: Stat; readonly state: "claimed" | "canonical" } {
   const status = lstat(name, dirFd);
   if (status.kind === "other") throw new SuspiciousFile(shown, "it is a socket, device or fifo");
   // Checked through the directory's descriptor, before anything is changed: chown would hide a foreign hard link.
   const identity = `${status.dev}:${status.inode}`;
   if (options.builderUid !== undefined && status.uid !== options.builderUid) {
-    if (options.seen.has(identity)) return;
+    if (options.seen.has(identity)) return { status, state: "canonical" };
     throw new SuspiciousFile(
       shown,
       `suspicious ownership, it belongs to uid ${status.uid} and not to the builder's ${options.builderUid}`,
@@ -64,18 +95,7 @@ function canonicaliseEntry(name: string, dirFd: number, shown: string, options: 
   if (status.uid !== options.owner.uid || status.gid !== options.owner.gid) {
     lchown(name, options.owner.uid, options.owner.gid, dirFd);
   }
-  if (status.kind === "directory") {
-    // Enter with permission to list whatever the builder left; the mode is set behind.
-    if ((status.mode & 0o500) !== 0o500) chmod(name, 0o555, dirFd);
-    const fd = openAt(dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      for (const entry of readDirectoryEntries(fd))
-        canonicaliseEntry(entry.name, fd, `${shown}/${entry.name}`, options);
-    } finally {
-      close(fd);
-    }
-  }
-  canonicaliseModeAndTime(name, dirFd, status);
+  return { status, state: "claimed" };
 }
 
 function removeAttributes(name: string, dirFd: number, shown: string, ignored: ReadonlySet<string>): void {

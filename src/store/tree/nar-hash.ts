@@ -1,5 +1,5 @@
 /** Hash and size of NARs: as a visitor, and of trees on disk. */
-import { createHash } from "node:crypto";
+import { createHash } from "../../formats/node-crypto.ts";
 import type { Hash, HashAlgo } from "../../formats/hash.ts";
 import type { NarVisitor } from "../../formats/nar/visitor.ts";
 import { NarWriter } from "../../formats/nar/write-nar.ts";
