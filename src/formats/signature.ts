@@ -9,10 +9,11 @@
  * A key name is what precedes the first colon. Key files hold one line, which Nix writes without a line feed. Deriver
  * and content address are not covered. See the Nix manual, "Serving a Nix store via HTTP" and `trusted-public-keys`.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { SiloError } from "../error.ts";
 import { compareBytes } from "./byte-string.ts";
 import { type Hash, printHash } from "./hash.ts";
+import { nodeCrypto } from "./node-crypto.ts";
 import { printStorePath, type StoreDir, type StorePath } from "./store-path.ts";
 
 export interface PublicKey {
@@ -79,7 +80,7 @@ export function printFingerprint(dir: StoreDir, info: SignedInfo): string {
 
 /** `<name>:<base64>` of a fingerprint or other ASCII text. */
 export function signText(text: string, key: SecretKey): string {
-  return `${key.name}:${sign(null, Buffer.from(text, "latin1"), key.key).toString("base64")}`;
+  return `${key.name}:${nodeCrypto().sign(null, Buffer.from(text, "latin1"), key.key).toString("base64")}`;
 }
 
 /**
@@ -95,7 +96,7 @@ export function verifyText(
     const parts = parseNamed(signature, signatureSize);
     const key = typeof parts === "string" ? undefined : trusted.get(parts.name);
     if (key === undefined || typeof parts === "string") continue;
-    if (verify(null, Buffer.from(text, "latin1"), key.key, parts.bytes)) return key.name;
+    if (nodeCrypto().verify(null, Buffer.from(text, "latin1"), key.key, parts.bytes)) return key.name;
   }
   return undefined;
 }
@@ -104,7 +105,7 @@ export function verifyText(
 export function generateKey(name: string): SecretKey {
   const fault = nameFault(name);
   if (fault !== undefined) throw new BadKey("secret", fault);
-  const { privateKey } = generateKeyPairSync("ed25519");
+  const { privateKey } = nodeCrypto().generateKeyPairSync("ed25519");
   const seed = privateKey.export({ format: "der", type: "pkcs8" }).subarray(seedPrefix.length);
   return { name, bytes: Buffer.concat([seed, exportPublic(privateKey)]), key: privateKey };
 }
@@ -120,7 +121,7 @@ export function parseSecretKey(text: string): SecretKey {
   if (typeof parts === "string") throw new BadKey("secret", parts);
   const { name, bytes } = parts;
   const der = Buffer.concat([seedPrefix, bytes.subarray(0, seedSize)]);
-  const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+  const key = nodeCrypto().createPrivateKey({ key: der, format: "der", type: "pkcs8" });
   // A signature made with a public half that is not its own gives the secret away.
   if (!exportPublic(key).equals(bytes.subarray(seedSize)))
     throw new BadKey("secret", "its two halves do not belong together");
@@ -147,12 +148,12 @@ export function trustKeys(keys: Iterable<PublicKey>): ReadonlyMap<string, Public
 }
 
 function makePublicKey(name: string, bytes: Uint8Array): PublicKey {
-  const key = createPublicKey({ key: Buffer.concat([publicPrefix, bytes]), format: "der", type: "spki" });
+  const key = nodeCrypto().createPublicKey({ key: Buffer.concat([publicPrefix, bytes]), format: "der", type: "spki" });
   return { name, bytes, key };
 }
 
 function exportPublic(privateKey: KeyObject): Buffer {
-  return createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(publicPrefix.length);
+  return nodeCrypto().createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(publicPrefix.length);
 }
 
 /** The name and the `size` bytes of `<name>:<base64>`, or what is wrong with it. */

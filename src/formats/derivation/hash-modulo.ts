@@ -99,13 +99,13 @@ function hashAll(context: ModuloContext, roots: Iterable<StorePath>): void {
   }
 }
 
-const impureHash = hashBytes("sha256", "impure");
+const impureHash = () => hashBytes("sha256", "impure");
 
 /** With the hashes of all inputs in the memo. */
 function hashAsInput(context: ModuloContext, drv: Derivation): InputHash {
   const outputs: ReadonlySet<string> = new Set(drv.outputs.keys());
   const kind = derivationKind(drv);
-  if (kind === "impure") return inputHash("deferred", impureHash, outputs);
+  if (kind === "impure") return inputHash("deferred", impureHash(), outputs);
   const fixed = drv.outputs.get("out");
   if (fixed?.kind === "fixed") {
     const algo = printMethodAlgo(fixed.method, fixed.hash.algo);

@@ -1,0 +1,46 @@
+/** The parts of yargs that silo uses; the packages bring no types. */
+
+declare module "yargs-parser/browser" {
+  interface ParserOptions {
+    readonly alias: Readonly<Record<string, readonly string[]>>;
+    readonly boolean: readonly string[];
+    readonly string: readonly string[];
+    readonly narg: Readonly<Record<string, number>>;
+    readonly configuration: Readonly<Record<string, boolean>>;
+  }
+  interface ParserResult {
+    readonly argv: Readonly<Record<string, unknown>> & { readonly _: readonly string[] };
+    readonly error: Error | null;
+  }
+  const parser: { detailed(args: readonly string[], options: ParserOptions): ParserResult };
+  export default parser;
+}
+
+declare module "yargs" {
+  interface YargsOption {
+    readonly alias?: readonly string[];
+    readonly describe?: string;
+    readonly type?: "boolean" | "string" | "count";
+    readonly nargs?: number;
+    readonly group?: string;
+    readonly hidden?: boolean;
+  }
+  export interface Yargs {
+    scriptName(name: string): Yargs;
+    usage(text: string): Yargs;
+    option(name: string, option: YargsOption): Yargs;
+    help(enabled: boolean): Yargs;
+    version(enabled: boolean): Yargs;
+    wrap(columns: number | null): Yargs;
+    updateStrings(strings: Readonly<Record<string, string>>): Yargs;
+    parserConfiguration(configuration: Readonly<Record<string, boolean>>): Yargs;
+    exitProcess(enabled: boolean): Yargs;
+    getHelp(): Promise<string>;
+    getCompletion(
+      args: readonly string[],
+      done?: (error: Error | null, completions: string[]) => void,
+    ): Promise<string[]>;
+    showCompletionScript(script?: string, command?: string): Yargs;
+  }
+  export default function yargs(args?: readonly string[]): Yargs;
+}

@@ -1,0 +1,75 @@
+/** Opening the store that the user means, wherever it is. */
+import { SiloError } from "../error.ts";
+import { settingText } from "../formats/settings/settings.ts";
+import type { StoreDir } from "../formats/store-path.ts";
+import type { LocalStore } from "../store/local-store.ts";
+import { openLocalStore } from "../store/open-local-store.ts";
+import { localStoreView, type Store } from "../store/store.ts";
+import type { Session } from "./session.ts";
+import { type LocalDirectories, locateStore, type StoreLocation } from "./store-location.ts";
+
+/** This kind of store cannot do what was asked, or cannot be used by this program at all. */
+export class StoreNotSupported extends SiloError {
+  readonly code = "store-not-supported";
+}
+
+/** The caller closes it. @throws UnknownStore, StoreNotSupported, and whatever opening it throws */
+export async function openStore(session: Session): Promise<Store> {
+  const location = storeLocation(session);
+  switch (location.kind) {
+    case "local":
+      return localStoreView(openLocal(session, location.directories));
+    case "daemon":
+      return connectToDaemon(session, { ...location, storeDir: session.directories.storeDir });
+    case "remote":
+      throw new StoreNotSupported(
+        `cannot work on the store '${location.url}' from here: only local stores and the daemon can be; ` +
+          "'nix-copy-closure' copies to and from other machines",
+      );
+  }
+}
+
+/** Where the setting `store`, which NIX_REMOTE gives its default, points. @throws UnknownStore */
+export function storeLocation({ settings, directories }: Session): StoreLocation {
+  return locateStore(settingText(settings, "store"), directories);
+}
+
+/** Runs `use` on the store and closes it, whatever happens. */
+export async function withStore<T>(session: Session, use: (store: Store) => T | Promise<T>): Promise<T> {
+  const store = await openStore(session);
+  try {
+    return await use(store);
+  } finally {
+    store.close();
+  }
+}
+
+/** For what needs the store's own database and files. @throws StoreNotSupported */
+export function requireLocal(store: Store): LocalStore {
+  if (store.local === undefined) {
+    throw new StoreNotSupported("you don't have sufficient rights to use this command: it needs a local store");
+  }
+  return store.local;
+}
+
+export function openLocal(session: Session, directories: LocalDirectories): LocalStore {
+  const { settings, reporter, flags } = session;
+  return openLocalStore({ ...directories, settings, reporter, access: flags.access });
+}
+
+interface DaemonLocation {
+  readonly socket: string;
+  readonly storeDir: StoreDir;
+}
+
+/** Its client is loaded by those who need it. */
+async function connectToDaemon({ settings, reporter, flags }: Session, location: DaemonLocation): Promise<Store> {
+  const { openDaemonStore } = await import("../daemon/client/daemon-store.ts");
+  return openDaemonStore(location.socket, {
+    storeDir: location.storeDir,
+    settings,
+    reporter,
+    verbosity: flags.verbosity,
+    builderOutput: flags.buildOutput === "shown" && flags.logFormat !== "internal-json" ? "lines" : "results",
+  });
+}

@@ -1,0 +1,18 @@
+/** Terminals: ioctl_tty(2). The request numbers are the same on x64 and arm64. */
+import { tryCall } from "./syscall.ts";
+
+const TCGETS = 0x5401;
+const TIOCGWINSZ = 0x5413;
+
+const buffer = Buffer.alloc(64);
+
+export function isTerminal(fd: number): boolean {
+  return tryCall("ioctl", fd, TCGETS, buffer) === 0;
+}
+
+/** Columns; 80 where the terminal does not say. */
+export function terminalWidth(fd: number): number {
+  // struct winsize: rows, columns, two sizes in pixels, each of 16 bits
+  const columns = tryCall("ioctl", fd, TIOCGWINSZ, buffer) === 0 ? buffer.readUInt16LE(2) : 0;
+  return columns === 0 ? 80 : columns;
+}
