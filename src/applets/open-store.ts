@@ -5,6 +5,8 @@ import type { StoreDir } from "../formats/store-path.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-local-store.ts";
 import { localStoreView, type Store } from "../store/store.ts";
+import { exists } from "../sys/names.ts";
+import { personalStoreRoot } from "./personal-store.ts";
 import type { Session } from "./session.ts";
 import { type LocalDirectories, locateStore, type StoreLocation } from "./store-location.ts";
 
@@ -29,9 +31,19 @@ export async function openStore(session: Session): Promise<Store> {
   }
 }
 
-/** Where the setting `store`, which NIX_REMOTE gives its default, points. @throws UnknownStore */
-export function storeLocation({ settings, directories }: Session): StoreLocation {
-  return locateStore(settingText(settings, "store"), directories);
+/**
+ * Where the setting `store`, which NIX_REMOTE gives its default, points; where nothing is said and the machine has no
+ * store, the user's own. @throws UnknownStore
+ */
+export function storeLocation({ settings, directories, io, reporter }: Session): StoreLocation {
+  const text = settingText(settings, "store");
+  const personal = text === "" || text === "auto" ? personalStoreRoot(io.env, directories) : undefined;
+  if (personal === undefined) return locateStore(text, directories);
+  if (!exists(personal)) {
+    const reason = `'${directories.stateDir}' does not exist`;
+    reporter.message("warning", `warning: ${reason}, so silo will use '${personal}' as a chroot store`);
+  }
+  return locateStore(personal, directories);
 }
 
 /** Runs `use` on the store and closes it, whatever happens. */
