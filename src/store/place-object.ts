@@ -32,15 +32,21 @@ export function placeObject(store: LocalStore, tree: ReceivedTree, info: ObjectI
     if (mode === "normal" && isValidPath(store, info.path)) return;
     withObjectLock(store, info.path, () => {
       if (mode === "normal" && isValidPath(store, info.path)) return;
-      moveIntoPlace(store, tree, info.path);
-      if (store.settings.get("auto-optimise-store")) optimiseTree(store, info.path);
-      registerValidPaths(store, [
-        { ...info, narHash: tree.hash, narSize: tree.size, registrationTimeSec: Math.floor(Date.now() / 1000) },
-      ]);
+      placeLockedObject(store, tree, info);
     });
   } finally {
     tree.discard();
   }
+}
+
+/** As {@link placeObject}, for a path that the caller has rooted, locked and found not to be valid, or means to repair. */
+export function placeLockedObject(store: LocalStore, tree: ReceivedTree, info: ObjectInfo): void {
+  requireWritable(store);
+  moveIntoPlace(store, tree, info.path);
+  if (store.settings.get("auto-optimise-store")) optimiseTree(store, info.path);
+  registerValidPaths(store, [
+    { ...info, narHash: tree.hash, narSize: tree.size, registrationTimeSec: Math.floor(Date.now() / 1000) },
+  ]);
 }
 
 /** Runs `body` with the path locked, unless the process that started us holds the lock for us (NIX_HELD_LOCKS). */

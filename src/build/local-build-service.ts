@@ -1,0 +1,254 @@
+/** The scheduler: realises derivations and paths in the local store. */
+import type { BasicDerivation } from "../formats/derivation/derivation.ts";
+import { allOutputs, type DerivedPath, wantOutput } from "../formats/derivation-outputs.ts";
+import type { ByteString } from "../formats/byte-string.ts";
+import { isDerivationPath, type StorePath } from "../formats/store-path.ts";
+import type { BuildResult, BuiltOutput } from "../formats/worker-protocol/build-result.ts";
+import type { BuildMode, BuildService } from "../store/build-service.ts";
+import { showPath } from "../store/local-store.ts";
+import { isValidPath, queryPathInfo, requirePathInfo } from "../store/queries.ts";
+import { BuildFailed, type BuildFailure } from "./build-failure.ts";
+import { type BuildHelpers, type BuildRun, startRun } from "./build-run.ts";
+import { derivationGoal } from "./derivation-goal.ts";
+import { type Goal, type GoalOutcome, tellFailure } from "./goal.ts";
+import { KnownGraph } from "./known-graph.ts";
+import { askAll, queryMissing } from "./query-missing.ts";
+import { substitutionGoal } from "./substitution-goal.ts";
+
+export function localBuildService(helpers: BuildHelpers): BuildService {
+  const { store } = helpers;
+  const substituters = () => (store.settings.get("substitute") ? helpers.substituters : []);
+
+  async function ensure(path: StorePath, signal: AbortSignal): Promise<void> {
+    if (isValidPath(store, path)) return;
+    await inRun(helpers, signal, async (run) => {
+      const outcome = await substitutionGoal(run, path, "normal").outcome;
+      if (outcome.kind === "success") return;
+      const message = `path '${showPath(store, path)}' does not exist and cannot be created`;
+      throw failedWith(run, outcome.kind === "failed" ? [outcome.failure] : [], message);
+    });
+  }
+
+  async function repair(path: StorePath, signal: AbortSignal): Promise<void> {
+    const info = requirePathInfo(store, path);
+    await inRun(helpers, signal, async (run) => {
+      const outcome = await substitutionGoal(run, path, "repair").outcome;
+      if (outcome.kind === "success") return;
+      const { deriver } = info;
+      if (deriver === undefined || !isValidPath(store, deriver)) {
+        throw new BuildFailed(`cannot repair path '${showPath(store, path)}'`, run.failures.exitStatus, []);
+      }
+      run.graph.load([deriver]);
+      const rebuilt = await derivationGoal(run, deriver, allOutputs, "repair").outcome;
+      if (rebuilt.kind === "failed")
+        throw new BuildFailed(rebuilt.failure.message, run.failures.exitStatus, [rebuilt.failure]);
+    });
+  }
+
+  return {
+    buildPaths: (targets, mode, signal) => buildPaths(helpers, targets, mode, signal),
+    buildPathsWithResults: (targets, mode, signal) => buildPathsWithResults(helpers, targets, mode, signal),
+    buildDerivation: (drvPath, drv, mode, signal) => buildInMemory(helpers, drvPath, drv, mode, signal),
+    ensurePath: ensure,
+    repairPath: repair,
+    queryMissing: (targets) => queryMissing(store, new KnownGraph(store), substituters(), targets),
+    async querySubstitutablePaths(paths) {
+      const found = new Set<StorePath>();
+      for (const substituter of substituters()) {
+        const left = paths.filter((path) => !found.has(path));
+        if (left.length === 0) break;
+        for (const path of await substituter.have(left)) found.add(path);
+      }
+      return found;
+    },
+    querySubstitutablePathInfos: (paths) => askAll(substituters(), new Set(paths)),
+  };
+}
+
+/** Everything that the run started is over when this resolves or rejects. */
+async function inRun<T>(
+  helpers: BuildHelpers,
+  signal: AbortSignal,
+  work: (run: BuildRun) => Promise<T>,
+  inMemory?: ReadonlyMap<StorePath, BasicDerivation>,
+): Promise<T> {
+  const run = startRun(helpers, signal, inMemory);
+  try {
+    return await work(run);
+  } finally {
+    // Without keep-going a failure leaves others at work. Goals that end may not start new ones any more.
+    run.stop();
+    await Promise.allSettled(
+      [...run.derivationGoals.values(), ...run.substitutionGoals.values()].map((goal) => goal.outcome),
+    );
+    run.progress.stop();
+  }
+}
+
+interface Target {
+  readonly path: StorePath;
+  readonly goal: Goal;
+}
+
+function startTargets(run: BuildRun, targets: readonly DerivedPath[], mode: BuildMode): Target[] {
+  const { graph } = run;
+  graph.load(targets.flatMap((target) => (target.kind === "built" ? target.drvPath : [])));
+  return targets.map((target) => {
+    if (target.kind === "built") {
+      return { path: target.drvPath, goal: derivationGoal(run, target.drvPath, target.outputs, mode) };
+    }
+    return { path: target.path, goal: substitutionGoal(run, target.path, mode === "repair" ? "repair" : "normal") };
+  });
+}
+
+async function buildPaths(
+  helpers: BuildHelpers,
+  targets: readonly DerivedPath[],
+  mode: BuildMode,
+  signal: AbortSignal,
+): Promise<void> {
+  if (mode === "normal" && areAllValid(helpers, targets)) return;
+  await inRun(helpers, signal, async (run) => {
+    const started = startTargets(run, targets, mode);
+    const ended = await endOfTargets(run, started);
+    const bad = ended.filter(({ outcome }) => outcome.kind !== "success");
+    if (bad.length === 0) return;
+    // Those that others waited for have been told of already.
+    const failures = bad.flatMap(({ outcome, goal }) =>
+      outcome.kind === "failed" && goal.waiters === 0 ? outcome.failure : [],
+    );
+    const paths = [...new Set(bad.map(({ path }) => `'${showPath(run.store, path)}'`))].sort();
+    const message = `build of ${paths.join(", ")} failed`;
+    throw failedWith(run, paths.length === 1 ? failures : [...failures, undefined], message);
+  });
+}
+
+/**
+ * The error of a request. One failure speaks for itself; of several, or one beside something that has no message, all
+ * are told and the error only says what failed.
+ */
+function failedWith(run: BuildRun, failures: readonly (BuildFailure | undefined)[], message: string): BuildFailed {
+  const { exitStatus } = run.failures;
+  const told = failures.filter((failure) => failure !== undefined);
+  const [only] = failures;
+  if (failures.length === 1 && only !== undefined) return new BuildFailed(only.message, exitStatus, told);
+  for (const failure of told) tellFailure(run, failure);
+  return new BuildFailed(message, exitStatus, told);
+}
+
+/** The quick way out, which most calls take: one look at the database. */
+function areAllValid({ store }: BuildHelpers, targets: readonly DerivedPath[]): boolean {
+  const graph = new KnownGraph(store);
+  graph.load(targets.flatMap((target) => (target.kind === "built" ? target.drvPath : [])));
+  return targets.every((target) => {
+    if (target.kind === "opaque") {
+      store.tempRoots.add([showPath(store, target.path)]);
+      return isValidPath(store, target.path);
+    }
+    const { outputs: wanted, drvPath } = target;
+    const outputs = graph.outputsOf(drvPath);
+    if (outputs === undefined || outputs.size === 0) return false;
+    const names = wanted.kind === "all" ? outputs.keys() : wanted.names;
+    return [...names].every((name) => outputs.has(name) && graph.isKnownValid(outputs.get(name)!));
+  });
+}
+
+interface EndedTarget extends Target {
+  readonly outcome: GoalOutcome;
+}
+
+/** All that have ended when nothing more is to be waited for. @throws Interrupted (rejects) when the caller stops the run */
+async function endOfTargets(run: BuildRun, targets: readonly Target[]): Promise<EndedTarget[]> {
+  const ended: EndedTarget[] = [];
+  const keepGoing = run.store.settings.get("keep-going");
+  await new Promise<void>((resolve, reject) => {
+    let left = targets.length;
+    if (left === 0) resolve();
+    for (const target of targets) {
+      target.goal.outcome.then((outcome) => {
+        ended.push({ ...target, outcome });
+        left--;
+        if (left === 0 || (outcome.kind === "failed" && !keepGoing)) resolve();
+      }, reject);
+    }
+  });
+  return ended;
+}
+
+async function buildPathsWithResults(
+  helpers: BuildHelpers,
+  targets: readonly DerivedPath[],
+  mode: BuildMode,
+  signal: AbortSignal,
+): ReturnType<BuildService["buildPathsWithResults"]> {
+  return inRun(helpers, signal, async (run) => {
+    const started = startTargets(run, targets, mode);
+    const outcomes = new Map((await endOfTargets(run, started)).map(({ goal, outcome }) => [goal, outcome]));
+    return targets.map((target, index) => {
+      const { goal } = started[index]!;
+      return { target, result: buildResult(run, target, outcomes.get(goal)) };
+    });
+  });
+}
+
+async function buildInMemory(
+  helpers: BuildHelpers,
+  drvPath: StorePath,
+  drv: BasicDerivation,
+  mode: BuildMode,
+  signal: AbortSignal,
+): Promise<BuildResult> {
+  const target: DerivedPath = { kind: "built", drvPath, outputs: allOutputs };
+  const work = async (run: BuildRun) => {
+    run.graph.addInMemory(drvPath, drv);
+    const outcome = await derivationGoal(run, drvPath, allOutputs, mode).outcome;
+    return buildResult(run, target, outcome);
+  };
+  return inRun(helpers, signal, work, new Map([[drvPath, drv]]));
+}
+
+function buildResult(run: BuildRun, target: DerivedPath, outcome: GoalOutcome | undefined): BuildResult {
+  const goal = target.kind === "built" ? run.derivationGoals.get(target.drvPath) : undefined;
+  const isBuilt = outcome?.kind === "success" && outcome.status === "built";
+  return {
+    ...resultStatus(run, target, outcome),
+    timesBuilt: isBuilt ? 1 : 0,
+    isNonDeterministic: outcome?.kind === "failed" && outcome.failure.status === "not-deterministic",
+    startTimeSec: goal?.startTimeSec ?? 0,
+    stopTimeSec: goal?.stopTimeSec ?? 0,
+    cpuUserUs: undefined,
+    cpuSystemUs: undefined,
+    builtOutputs: outcome?.kind === "success" ? builtOutputs(run, target) : new Map(),
+  };
+}
+
+function resultStatus(
+  { store }: BuildRun,
+  target: DerivedPath,
+  outcome: GoalOutcome | undefined,
+): Pick<BuildResult, "status" | "errorMessage"> {
+  switch (outcome?.kind) {
+    case "success":
+      return { status: outcome.status, errorMessage: "" as ByteString };
+    case "failed":
+      return { status: outcome.failure.status, errorMessage: outcome.failure.message as ByteString };
+    case undefined:
+      return { status: "misc-failure", errorMessage: "given up after another failure" as string as ByteString };
+    default: {
+      const path = showPath(store, target.kind === "built" ? target.drvPath : target.path);
+      const message = `path '${path}' is required, but there is no substituter that can build it`;
+      return { status: "no-substituters", errorMessage: message as ByteString };
+    }
+  }
+}
+
+function builtOutputs(run: BuildRun, target: DerivedPath): Map<string, BuiltOutput> {
+  const built = new Map<string, BuiltOutput>();
+  if (target.kind !== "built" || !isDerivationPath(target.drvPath)) return built;
+  for (const [name, path] of run.graph.outputsOf(target.drvPath) ?? []) {
+    if (!wantOutput(name, target.outputs)) continue;
+    const info = queryPathInfo(run.store, path);
+    if (info !== undefined) built.set(name, { path, signatures: info.signatures, drvHash: undefined });
+  }
+  return built;
+}
