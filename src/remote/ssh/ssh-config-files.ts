@@ -24,17 +24,24 @@ const maxTextSize = 4 * 1024 * 1024;
 
 /**
  * What the files say of `host`, the name that the user wrote; of two values the first counts.
- * @param home for `~` in Include
+ * @param user the one that the address names @param home for `~` in Include
  * @throws BadSshConfig
  */
-export function readSshConfig(files: readonly string[], host: string, user: string, home: string): SshSettings {
+export function readSshConfig(
+  files: readonly string[],
+  host: string,
+  user: string | undefined,
+  home: string,
+): SshSettings {
   const settings = new Map<string, string[]>();
   for (const file of files) {
     const text = readWithIncludes(file, home, 0);
     if (text === undefined) continue;
     let computed: Record<string, string | string[]>;
     try {
-      computed = SSHConfig.parse(text).compute({ Host: host, User: user }, { ignoreCase: true });
+      // The user that it is told it takes for a setting, so it is told only one that wins anyway.
+      const query = user === undefined ? { Host: host } : { Host: host, User: user };
+      computed = SSHConfig.parse(text).compute(query, { ignoreCase: true });
     } catch (error) {
       throw new BadSshConfig(file, error instanceof Error ? error.message : String(error));
     }

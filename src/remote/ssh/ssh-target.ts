@@ -2,10 +2,11 @@
  * Where and how to connect: what the store URI, NIX_SSHOPTS and the ssh configuration say together, in this order of precedence.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { SiloError } from "../../error.ts";
 import type { Environment } from "../../store/directories.ts";
+import { findUserById } from "../../sys/user-database.ts";
 import type { KnownHostsFile } from "./known-hosts.ts";
 import { readSshConfig, type SshSettings } from "./ssh-config-files.ts";
 import { parseSshOptions } from "./ssh-options.ts";
@@ -84,9 +85,7 @@ export function resolveSshTarget(address: SshAddress, env: Environment, depth = 
   const files =
     options.configFile === undefined ? [join(local.home, ".ssh/config"), systemConfig] : [options.configFile];
   const configured =
-    options.configFile === "none"
-      ? new Map()
-      : readSshConfig(files, address.host, address.user ?? local.name, local.home);
+    options.configFile === "none" ? new Map() : readSshConfig(files, address.host, address.user, local.home);
   const setting = settingLookup(options.settings, configured);
 
   const port = address.port ?? numberOf(setting("port")) ?? 22;
@@ -137,13 +136,17 @@ export function resolveSshTarget(address: SshAddress, env: Environment, depth = 
 
 interface LocalUser {
   readonly name: string;
+  readonly uid: number;
   readonly home: string;
   readonly env: Environment;
 }
 
+/** By the user database; the environment knows users of directory services, who are not in it. */
 function localUser(env: Environment): LocalUser {
-  const { username, homedir } = userInfo();
-  return { name: username, home: env["HOME"] || homedir, env };
+  const uid = process.getuid!();
+  const user = findUserById(uid);
+  const name = user?.name ?? env["USER"] ?? env["LOGNAME"] ?? String(uid);
+  return { name, uid, home: env["HOME"] || user?.home || "/", env };
 }
 
 interface SettingLookup {
@@ -231,7 +234,7 @@ function expand(text: string, tokens: Tokens, local: LocalUser): string {
     u: local.name,
     l: hostname(),
     L: short!,
-    i: String(userInfo().uid),
+    i: String(local.uid),
     "%": "%",
     ...tokens,
   };
