@@ -33,6 +33,7 @@ const commands: Readonly<Record<string, Command>> = {
   "add-flat"(store, [algo, path]) {
     const hashAlgo: HashAlgo = parseHashAlgo(algo!);
     print(showPath(store, add(store, path!, { kind: "fixed", method: "flat", hashAlgo })));
+    print(`peak ${process.resourceUsage().maxRSS}`);
   },
   import(store) {
     for (const path of importPaths(store, fdReader(0, "standard input"))) print(showPath(store, path));

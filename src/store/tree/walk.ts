@@ -34,6 +34,7 @@ export function walkTree(path: string, visitor: NarVisitor, filter?: PathFilter)
   const buffer = Buffer.allocUnsafeSlow(chunkSize);
 
   function node(dirFd: number, name: string, kind: FileKind, shown: string, entryName: string, depth: number): void {
+    if (depth >= maxDepth) throw new UnsupportedFile(shown, `it lies in ${maxDepth} directories or more`);
     switch (kind) {
       case "regular":
         return file(dirFd, name, shown, entryName);
@@ -64,7 +65,6 @@ export function walkTree(path: string, visitor: NarVisitor, filter?: PathFilter)
   }
 
   function directory(dirFd: number, name: string, shown: string, entryName: string, depth: number): void {
-    if (depth >= maxDepth) throw new UnsupportedFile(shown, `it lies deeper than ${maxDepth} directories`);
     const fd = openAt(dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     try {
       visitor.directory(entryName as ByteString);
