@@ -21,28 +21,43 @@ const buffer = Buffer.alloc(65536);
 /** The entries of an open directory in the file system's order, read from the descriptor's position. @throws SystemError */
 export function readDirectoryEntries(fd: number): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
-  for (;;) {
-    const size = check(tryCall("getdents64", fd, buffer, buffer.length), () => `reading directory (descriptor ${fd})`);
-    if (size === 0) break;
-    // struct linux_dirent64: ino u64, off u64, reclen u16, type u8, name, NUL
-    for (let at = 0; at < size; ) {
-      const length = buffer.readUInt16LE(at + 16);
-      const type = buffer[at + 18]!;
-      const inode = buffer.readUInt32LE(at) + buffer.readUInt32LE(at + 4) * 0x1_0000_0000;
-      const start = at + 19;
-      at += length;
-      if (
-        buffer[start] === 0x2e &&
-        (buffer[start + 1] === 0 || (buffer[start + 1] === 0x2e && buffer[start + 2] === 0))
-      ) {
-        continue;
-      }
-      const name = buffer.toString("latin1", start, buffer.indexOf(0, start));
-      entries.push({ name, kind: type === DT_REG ? "regular" : otherKind(type, name, fd), inode });
-    }
-  }
+  forEachEntry(fd, (bytes, start, end, type) => {
+    const at = start - nameOffset;
+    const inode = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
+    const name = bytes.toString("latin1", start, end);
+    entries.push({ name, kind: type === DT_REG ? "regular" : otherKind(type, name, fd), inode });
+  });
   return entries;
 }
+
+/** Offset of the name in struct linux_dirent64: ino u64, off u64, reclen u16, type u8, name, NUL */
+const nameOffset = 19;
+
+/**
+ * Shows each entry of an open directory without making anything of it: for directories of a million entries. The bytes
+ * are overwritten later, and `visit` may not list another directory.
+ * @param visit gets where the name begins and ends in the bytes, and its `DT_…` type @throws SystemError
+ */
+export function forEachEntry(
+  fd: number,
+  visit: (bytes: Buffer, start: number, end: number, type: number) => void,
+): void {
+  for (;;) {
+    const size = check(tryCall("getdents64", fd, buffer, buffer.length), () => `reading directory (descriptor ${fd})`);
+    if (size === 0) return;
+    for (let at = 0; at < size; ) {
+      const start = at + nameOffset;
+      const type = buffer[at + 18]!;
+      at += buffer[at + 16]! | (buffer[at + 17]! << 8);
+      let end = start;
+      while (buffer[end] !== 0) end++;
+      const isDots = buffer[start] === dot && (end - start === 1 || (end - start === 2 && buffer[start + 1] === dot));
+      if (!isDots) visit(buffer, start, end, type);
+    }
+  }
+}
+
+const dot = 0x2e;
 
 function otherKind(type: number, name: string, dirFd: number): FileKind {
   if (type === DT_DIR) return "directory";
