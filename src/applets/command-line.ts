@@ -9,7 +9,8 @@
 import parser from "yargs-parser/browser";
 import { UsageError } from "../error.ts";
 import type { ByteString } from "../formats/byte-string.ts";
-import { splitSettingFlags } from "../formats/settings/flags.ts";
+import { type SplitArguments, splitSettingFlags } from "../formats/settings/flags.ts";
+import type { Assignment } from "../formats/settings/settings.ts";
 import { compatibleNixVersion, siloVersion } from "../version.ts";
 import type { Applet } from "./applet.ts";
 import { type CommonFlags, commonOptions, readCommonFlags } from "./command-line/common-options.ts";
@@ -66,11 +67,11 @@ export function parseCommandLine<N extends string>(
   const table: OptionTable = { ...commonOptions, ...spec.options };
   const flags = new Map<string, string>();
   for (const [name, option] of Object.entries(table)) for (const flag of flagsOf(name, option)) flags.set(flag, name);
-  const { assignments, rest } = splitSettingFlags(args, reservedFlags(flags));
+  const { assignments, rest } = splitSettings(args, table, flags);
   const { argv, error } = parser.detailed(rest, parserOptions(table, mentionedOptions(rest, flags)));
   const given = new Map<string, ByteString[]>();
   for (const [key, value] of Object.entries(argv)) {
-    if (key !== "_" && Object.hasOwn(table, key)) given.set(key, wordsOf(value));
+    if (key !== "_" && value !== 0 && Object.hasOwn(table, key)) given.set(key, wordsOf(value));
   }
   refuseUnknown(spec, flags, argv, rest);
   if (error !== null) throw new UsageError(explainParserError(table, error.message));
@@ -80,7 +81,7 @@ export function parseCommandLine<N extends string>(
     const needed = table[name]!.operands?.length ?? 0;
     if (needed > 0 && (words.length === 0 || words.length % needed !== 0)) throw missingOperands(name, needed);
   }
-  const countOf = (name: string) => (given.has(name) ? Math.max(1, occurrences(argv[name])) : 0);
+  const countOf = (name: string) => (given.has(name) ? Number(argv[name]) : 0);
   return {
     given,
     has: (option) => given.has(option),
@@ -104,6 +105,36 @@ export function showFlag(name: string): string {
 function flagsOf(name: string, { letter, aliases = [] }: OptionSpec): string[] {
   const flags = [name, ...aliases].map((word) => `--${word}`);
   return letter === undefined ? flags : [`-${letter}`, ...flags];
+}
+
+/** Takes settings out, but not from the words that belong to other options. */
+function splitSettings(
+  args: readonly ByteString[],
+  table: OptionTable,
+  flags: ReadonlyMap<string, string>,
+): SplitArguments {
+  const reserved = reservedFlags(flags);
+  const end = args.indexOf("--" as ByteString);
+  const assignments: Assignment[] = [];
+  const rest: ByteString[] = [];
+  let from = 0;
+  const takeUpTo = (to: number) => {
+    if (to <= from) return;
+    const split = splitSettingFlags(args.slice(from, to), reserved);
+    assignments.push(...split.assignments);
+    rest.push(...split.rest);
+  };
+  for (let i = 0; i < (end < 0 ? args.length : end); i++) {
+    const arg = args[i]!;
+    const operands = reserved.has(arg) ? table[flags.get(arg)!]!.operands : undefined;
+    if (operands === undefined) continue;
+    takeUpTo(i);
+    from = i + 1 + operands.length;
+    rest.push(...args.slice(i, from));
+    i = from - 1;
+  }
+  takeUpTo(args.length);
+  return { assignments, rest };
 }
 
 /** Flags that are no setting's; `-j` and the like are both, and better taken for settings, which keep their order. */
@@ -132,7 +163,7 @@ function mentionedOptions(args: readonly string[], flags: ReadonlyMap<string, st
 
 function parserOptions(table: OptionTable, names: Iterable<string>): Parameters<typeof parser.detailed>[1] {
   const alias: Record<string, string[]> = {};
-  const boolean: string[] = [];
+  const count: string[] = [];
   const string: string[] = [];
   const narg: Record<string, number> = {};
   for (const name of names) {
@@ -140,10 +171,10 @@ function parserOptions(table: OptionTable, names: Iterable<string>): Parameters<
     if (letter !== undefined || aliases !== undefined) {
       alias[name] = letter === undefined ? [...aliases!] : [letter, ...(aliases ?? [])];
     }
-    (operands === undefined ? boolean : string).push(name);
+    (operands === undefined ? count : string).push(name);
     narg[name] = operands?.length ?? 0; // with 0 a flag does not take `true` or `false` behind it for its value
   }
-  return { alias, boolean, string, narg, configuration };
+  return { alias, count, string, narg, configuration };
 }
 
 const configuration = {
@@ -161,10 +192,6 @@ const configuration = {
 function wordsOf(value: unknown): ByteString[] {
   const values: unknown[] = Array.isArray(value) ? value : [value];
   return values.filter((each) => typeof each === "string") as ByteString[];
-}
-
-function occurrences(value: unknown): number {
-  return Array.isArray(value) ? value.length : 1;
 }
 
 function refuseUnknown(

@@ -178,7 +178,7 @@ describe("nix-store on a store that both read", { skip: skipWithoutNix }, () => 
         compare(
           store!,
           line.split(" ").filter((word) => word !== ""),
-          { errors: /vvv|--max-jobs$|--store/.test(line) ? "any" : "same" },
+          { errors: /vvv|(--max-jobs|--add-root)$|--store/.test(line) ? "any" : "same" },
         );
       }
       compare(store!, ["-q", "--option", "cores"], { errors: "any" });

@@ -69,8 +69,9 @@ export function createTempStore(kind: TempStoreKind = "own-directory"): TempStor
   const stateDir = kind === "own-directory" ? own["NIX_STATE_DIR"]! : join(root, "nix/var/nix");
 
   const run: TempStore["run"] = (maker, program, args, options = {}) => {
-    const command = [...(options.through ?? []), maker === "silo" ? siloProgram(program) : program, ...args];
-    const result = spawnSync(command[0] as string, command.slice(1) as string[], {
+    const words = [...(options.through ?? []), maker === "silo" ? siloProgram(program) : program, ...args];
+    const [file, ...rest] = words.every((word) => typeof word === "string") ? words : throughShell(words);
+    const result = spawnSync(file!, rest, {
       env: { ...env, ...options.env },
       cwd: options.cwd ?? dir,
       input: options.input ?? "",
@@ -100,6 +101,12 @@ export function createTempStore(kind: TempStoreKind = "own-directory"): TempStor
     },
     remove: () => deleteTree(dir),
   };
+}
+
+/** Arguments of child processes are text: bytes have to be written out for a shell. */
+function throughShell(words: readonly (string | Buffer)[]): string[] {
+  const quoted = words.map((word) => `$'${Buffer.from(word).toString("hex").replaceAll(/../g, "\\x$&")}'`);
+  return ["bash", "-c", `exec ${quoted.join(" ")}`];
 }
 
 /** Runs `use` on fresh stores and removes them, whatever happens. */

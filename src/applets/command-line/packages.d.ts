@@ -3,7 +3,7 @@
 declare module "yargs-parser/browser" {
   interface ParserOptions {
     readonly alias: Readonly<Record<string, readonly string[]>>;
-    readonly boolean: readonly string[];
+    readonly count: readonly string[];
     readonly string: readonly string[];
     readonly narg: Readonly<Record<string, number>>;
     readonly configuration: Readonly<Record<string, boolean>>;
