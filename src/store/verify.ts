@@ -63,26 +63,27 @@ function verifyExistence(store: LocalStore, options: VerifyOptions): { verdict: 
 /** Takes missing paths out of the database, referrers first; those that must stay for a present one are returned. */
 function removeMissing(store: LocalStore, missing: ReadonlySet<string>): string[] {
   const kept: string[] = [];
-  const done = new Map<string, "removed" | "kept">();
+  const states = new Map<string, "open" | "removed" | "kept">();
   const stack = [...missing].map((path) => ({ path, referrers: undefined as string[] | undefined }));
   while (stack.length > 0) {
     const top = stack[stack.length - 1]!;
-    if (done.has(top.path)) {
-      stack.pop();
+    if (top.referrers === undefined && states.has(top.path)) {
+      stack.pop(); // done on behalf of another
       continue;
     }
+    states.set(top.path, "open");
     top.referrers ??= referrersOf(store, top.path);
-    const pending = top.referrers.find((referrer) => missing.has(referrer) && !done.has(referrer));
-    if (pending !== undefined && !stack.some(({ path }) => path === pending)) {
+    const pending = top.referrers.find((referrer) => missing.has(referrer) && !states.has(referrer));
+    if (pending !== undefined) {
       stack.push({ path: pending, referrers: undefined });
       continue;
     }
     stack.pop();
-    if (top.referrers.some((referrer) => done.get(referrer) !== "removed")) {
-      done.set(top.path, "kept");
+    if (top.referrers.some((referrer) => states.get(referrer) !== "removed")) {
+      states.set(top.path, "kept");
       kept.push(top.path);
     } else {
-      done.set(top.path, "removed");
+      states.set(top.path, "removed");
       store.reporter.message("error", `path '${top.path}' disappeared, removing from database...`);
       store.db.statement("delete from ValidPaths where path = ?").run(top.path);
     }

@@ -6,7 +6,7 @@
  * applies.
  */
 import { close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, tryOpenAt } from "./descriptor.ts";
-import { readDirectoryEntries } from "./directory.ts";
+import { readDirectoryEntries, rewindDirectory } from "./directory.ts";
 import { chmod, fchmod } from "./metadata.ts";
 import { tryRename, tryRmdir, tryUnlink } from "./names.ts";
 import { fstat, tryLstat } from "./stat.ts";
@@ -34,7 +34,7 @@ export function deleteTree(path: string, dirFd = AT_FDCWD, freed: Freed = { byte
   if (root < 0) return freed;
   try {
     // Directories moved up from below show up in the root again: go on until a pass finds nothing to move.
-    while (emptyDirectory(root, path, 0, root, freed)) {}
+    while (emptyDirectory(root, path, 0, root, freed)) rewindDirectory(root);
   } finally {
     close(root);
   }

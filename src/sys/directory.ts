@@ -59,6 +59,11 @@ export function forEachEntry(
 
 const dot = 0x2e;
 
+/** Has the next reading begin at the first entry. @throws SystemError */
+export function rewindDirectory(fd: number): void {
+  check(tryCall("lseek", fd, 0, 0), () => `reading directory (descriptor ${fd})`);
+}
+
 function otherKind(type: number, name: string, dirFd: number): FileKind {
   if (type === DT_DIR) return "directory";
   if (type === DT_LNK) return "symlink";

@@ -20,12 +20,12 @@ import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { SiloError } from "../../src/error.ts";
 import type { ByteString } from "../../src/formats/byte-string.ts";
-import { encodeNar, type NarTree } from "../../src/formats/nar/tree.ts";
+import { encodeNar, type NarTree, TreeBuilder, visitTree } from "../../src/formats/nar/tree.ts";
+import { restoreTree } from "../../src/store/tree/restore.ts";
 import { type TopLevel, unpackTree } from "../../src/store/tree/unpack-tree.ts";
+import { walkTree } from "../../src/store/tree/walk.ts";
 import { arbitraryTree } from "../support/arbitrary-tree.ts";
 import { paxRecord, type TarEntry, tarArchive } from "../support/tar-writer.ts";
-import { treeFromDisk } from "../support/tree-from-disk.ts";
-import { putOnDisk } from "../support/tree-on-disk.ts";
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "silo-unpack-")));
 after(() => {
@@ -59,7 +59,7 @@ const sample = directory({
 function pack(tree: NarTree, ...command: string[]): string {
   const place = fresh();
   mkdirSync(place);
-  putOnDisk(tree, Buffer.from(join(place, "tree")));
+  visitTree(tree, restoreTree(join(place, "tree"), "plain"));
   const archive = join(place, "archive");
   // The name of the tree is the single directory; the command says where the archive goes.
   execFileSync(
@@ -73,7 +73,9 @@ function pack(tree: NarTree, ...command: string[]): string {
 async function unpack(archive: string, topLevel: TopLevel = "strip-single-directory"): Promise<NarTree> {
   const destination = fresh();
   await unpackTree(archive, destination, topLevel);
-  return treeFromDisk(destination);
+  const builder = new TreeBuilder();
+  walkTree(destination, builder);
+  return builder.finish();
 }
 
 describe("what other programs make", () => {
