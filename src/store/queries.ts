@@ -46,7 +46,8 @@ export function queryAllValidPaths(context: QueryContext): StorePath[] {
   return rows.map(([path]) => pathColumn(context, path));
 }
 
-const infoColumns = "id, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca";
+/** What {@link infoFromRow} takes, in this order. */
+export const infoColumns = "id, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca";
 
 /** Undefined when the path is not valid. */
 export function queryPathInfo(context: QueryContext, path: StorePath): PathInfo | undefined {
@@ -153,7 +154,12 @@ export function pathColumn({ storeDir }: QueryContext, value: SqlValue | undefin
   }
 }
 
-function infoFromRow(context: QueryContext, row: SqlValue[], references: StorePath[]): PathInfo {
+/** The info of a row of {@link infoColumns}. @throws BadDatabaseRow */
+export function infoFromRow(
+  context: QueryContext,
+  row: readonly SqlValue[],
+  references: readonly StorePath[],
+): PathInfo {
   const [, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca] = row;
   try {
     return {

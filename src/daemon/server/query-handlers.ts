@@ -12,7 +12,6 @@ import {
   queryAllValidPaths,
   queryDerivationOutputs,
   queryPathFromHashPart,
-  queryPathInfo,
   queryReferrers,
   queryValidDerivers,
   queryValidPaths,
@@ -38,10 +37,14 @@ export const queryHandlers = {
   queryReferences: ({ store }, { path }) => requirePathInfo(store, path).references,
   queryReferrers: ({ store }, { path }) => queryReferrers(store, path),
   queryDeriver: ({ store }, { path }) => requirePathInfo(store, path).deriver,
-  queryAllValidPaths: ({ store }) => queryAllValidPaths(store),
+  queryAllValidPaths({ store, infos }) {
+    const paths = queryAllValidPaths(store);
+    infos.announce(paths);
+    return paths;
+  },
   queryFailedPaths: ({ store }) => queryFailedPaths(store),
-  queryPathInfo({ store, context }, { path }) {
-    const info = queryPathInfo(store, path);
+  queryPathInfo({ store, context, infos }, { path }) {
+    const info = infos.query(path);
     if (info === undefined && context.minor < firstWithoutInfo) throw new InvalidPath(showPath(store, path));
     return info;
   },
@@ -52,7 +55,9 @@ export const queryHandlers = {
   },
   async queryValidPaths(session, { paths, substitute }) {
     if (substitute) await substituteMissing(session, paths);
-    return [...queryValidPaths(session.store, paths)];
+    const valid = [...queryValidPaths(session.store, paths)];
+    session.infos.announce(valid);
+    return valid;
   },
   querySubstitutablePaths: async ({ services }, { paths }) => [
     ...(await services.build.querySubstitutablePaths(paths)),

@@ -24,6 +24,8 @@ import { compatibleNixVersion } from "../../version.ts";
 import { type ClientChannel, ClientGone, clientChannel } from "./client-channel.ts";
 import { clientReporter } from "./client-reporter.ts";
 import { handlers } from "./handlers.ts";
+import { pathInfoPrefetch } from "../../store/path-info-prefetch.ts";
+import { queryHandlers } from "./query-handlers.ts";
 import { pulledReader } from "./pulled-reader.ts";
 import type { DaemonServices, Session, SessionPeer } from "./session.ts";
 
@@ -106,8 +108,10 @@ async function serveRequests(connection: Connection, options: ServerOptions, sta
   let { store } = started;
   let services: DaemonServices | undefined;
   let afterReply: ((onBytes: (bytes: Uint8Array) => void) => void) | undefined;
+  const infos = pathInfoPrefetch(store);
   const session: Session = {
     context,
+    infos,
     input,
     client: channel,
     reporter,
@@ -156,6 +160,7 @@ async function serveRequest(
     }
     return "close";
   }
+  if (!Object.hasOwn(queryHandlers, name)) session.infos.forget();
   const operation = operations[name] as Operation<unknown, unknown>;
   const kind = operation.upload(context);
   const upload = openUpload(kind, session);

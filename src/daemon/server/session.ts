@@ -11,6 +11,7 @@ import type { ItemVerifier } from "../../store/import.ts";
 import type { LocalStore } from "../../store/local-store.ts";
 import type { ClientChannel } from "./client-channel.ts";
 import type { ClientReporter } from "./client-reporter.ts";
+import type { PathInfoPrefetch } from "../../store/path-info-prefetch.ts";
 
 /** What the daemon has others do. Made anew when the client changes its settings. */
 export interface DaemonServices {
@@ -39,6 +40,7 @@ export interface Session {
   /** With the settings that the client has asked for. */
   readonly store: LocalStore;
   readonly services: DaemonServices;
+  readonly infos: PathInfoPrefetch;
   /** Replaces {@link store}; services are made anew when they are needed. */
   useStore(store: LocalStore): void;
   /** Runs what waits for others; the signal tells it that the client has gone. */

@@ -141,8 +141,16 @@ export function set<T extends string>(item: WireType<T>): WireType<readonly T[]>
   const items = list(item);
   return {
     read: items.read,
-    write: (writer, value, context) => items.write(writer, [...new Set(value)].sort(compareBytes), context),
+    write: (writer, value, context) => items.write(writer, ascending(value), context),
   };
+}
+
+/** As a rule they are so already. */
+function ascending<T extends string>(items: readonly T[]): readonly T[] {
+  for (let i = 1; i < items.length; i++) {
+    if (items[i - 1]! >= items[i]!) return [...new Set(items)].sort(compareBytes);
+  }
+  return items;
 }
 
 export const storePaths: WireType<readonly StorePath[]> = set(storePath);
