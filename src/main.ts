@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { nixApplets, siloApplets } from "./applets/applet-table.ts";
 import { type Io, processIo } from "./applets/io.ts";
+import { escapeControls } from "./applets/message-text.ts";
 import { SiloError, UsageError } from "./error.ts";
-import { type ByteString, fromText } from "./formats/byte-string.ts";
+import { type ByteString, decodeBytes, fromText } from "./formats/byte-string.ts";
 import { siloVersion } from "./version.ts";
 
 /** What a shell reports of a program that SIGPIPE killed. */
@@ -50,7 +51,7 @@ function report(error: unknown, io: Io): number {
     io.err(`error: this is a bug in silo, please report it: ${error instanceof Error ? error.stack : String(error)}`);
     return 1;
   }
-  io.err(`error: ${error.message}`);
+  io.err(`error: ${escapeControls(error.message)}`);
   if (error instanceof UsageError) io.err(`Try '${io.calledAs} --help' for more information.`);
   return error.exitStatus;
 }
@@ -62,7 +63,7 @@ function baseName(path: string): string {
 /** Arguments as byte strings; where one was not UTF-8, the runtime has lost its bytes and the kernel still has them. */
 function argumentBytes(args: readonly string[]): readonly ByteString[] {
   if (!args.some((arg) => arg.includes("\ufffd"))) return args.map(fromText);
-  const line = readFileSync("/proc/self/cmdline").toString("latin1").split("\0").slice(0, -1);
+  const line = decodeBytes(readFileSync("/proc/self/cmdline")).split("\0").slice(0, -1);
   return line.slice(line.length - args.length) as ByteString[];
 }
 
