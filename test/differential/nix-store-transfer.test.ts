@@ -48,7 +48,7 @@ function onBoth(stores: readonly TempStore[], args: readonly string[], input?: U
 describe("nix-store, each program on its own store", { skip: skipWithoutNix }, () => {
   test("adding: the same paths, rows and files", () => {
     withTempStores(["chroot", "chroot"], (...stores) => {
-      const files = makeTrees(join(stores[0]!.dir, "trees"), 120);
+      const files = makeTrees(join(stores[0]!.dir, "trees"), 50);
       const added = onBoth(stores, ["--add", ...files])
         .trim()
         .split("\n");
