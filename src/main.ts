@@ -3,7 +3,7 @@
  * an exit status here.
  */
 import { readFileSync } from "node:fs";
-import { nixApplets, siloApplets } from "./applets/applet-table.ts";
+import { hiddenApplets, nixApplets, siloApplets } from "./applets/applet-table.ts";
 import { type Io, processIo } from "./applets/io.ts";
 import { escapeControls } from "./applets/message-text.ts";
 import { SiloError, UsageError } from "./error.ts";
@@ -16,7 +16,7 @@ const brokenPipeStatus = 141;
 async function main(): Promise<number> {
   const called = baseName(process.argv0);
   const args = argumentBytes(process.argv.slice(2));
-  const io = processIo(called);
+  const io = processIo(programName(called, args));
   try {
     const status = await dispatch(called, args, io);
     io.flush();
@@ -34,8 +34,9 @@ async function dispatch(called: string, args: readonly ByteString[], io: Io): Pr
     io.out(`silo ${siloVersion}\n`);
     return 0;
   }
-  const load = command === undefined ? undefined : (siloApplets[command] ?? nixApplets[command]);
-  if (load !== undefined) return (await load()).run(rest, { ...io, calledAs: command! });
+  const load =
+    command === undefined ? undefined : (siloApplets[command] ?? nixApplets[command] ?? hiddenApplets[command]);
+  if (load !== undefined) return (await load()).run(rest, io);
   const { runSilo } = await import("./applets/silo-help.ts");
   return runSilo(args, io);
 }
@@ -54,6 +55,12 @@ function report(error: unknown, io: Io): number {
   io.err(`error: ${escapeControls(error.message)}`);
   if (error instanceof UsageError) io.err(`Try '${io.calledAs} --help' for more information.`);
   return error.exitStatus;
+}
+
+/** What the user called: a program of Nix, or a command of silo. */
+function programName(called: string, [command]: readonly string[]): string {
+  if (nixApplets[called] !== undefined || command === undefined) return called;
+  return siloApplets[command] === undefined && nixApplets[command] === undefined ? "silo" : `silo ${command}`;
 }
 
 function baseName(path: string): string {

@@ -1,15 +1,40 @@
-/** `silo` without a command that it knows. */
+/** `silo` without a command that it knows: the list of commands, or which one was meant. */
 import { UsageError } from "../error.ts";
-import type { Io } from "./io.ts";
+import { type ByteString, fromText } from "../formats/byte-string.ts";
+import type { Applet } from "./applet.ts";
 import { nixApplets, siloApplets } from "./applet-table.ts";
+import { completionFlag } from "./command-line.ts";
+import type { Io } from "./io.ts";
+import { closestName } from "./silo/closest-name.ts";
+import { completeSilo } from "./silo/complete.ts";
 
 /** Lists the commands for `silo --help`; refuses anything else. @throws UsageError */
-export function runSilo(args: readonly string[], io: Io): number {
-  const [command] = args;
-  if (command !== undefined && command !== "--help" && command !== "help") {
-    throw new UsageError(`'${command}' is not a command of silo`);
+export async function runSilo(args: readonly ByteString[], io: Io): Promise<number> {
+  const [command, ...words] = args;
+  if (command === completionFlag) return completeSilo(words, io);
+  if (command !== undefined && command !== "--help" && command !== "-h" && command !== "help") {
+    const close = closestName(command, [...Object.keys(siloApplets), ...Object.keys(nixApplets)]);
+    throw new UsageError(
+      `'${command}' is not a command of silo${close === undefined ? "" : `; did you mean '${close}'?`}`,
+    );
   }
-  const names = [...Object.keys(siloApplets), ...Object.keys(nixApplets)];
-  io.out(`Usage: silo COMMAND [ARGUMENTS]...\n\nCommands:\n${names.map((name) => `  ${name}\n`).join("")}`);
+  const own = await summaries(siloApplets);
+  const nix = await summaries(nixApplets);
+  const page =
+    "silo: a purely functional package store in one executable\n\n" +
+    `Usage: silo COMMAND [ARGUMENTS]…\n\nCommands:\n${own}\n` +
+    `Programs of Nix, also by a link of their name to silo:\n${nix}\n` +
+    "'silo COMMAND --help' tells more of each; 'silo --version' tells the version.\n";
+  io.out(fromText(page));
+  if (command === undefined) throw new UsageError("no command given");
   return 0;
+}
+
+async function summaries(table: Readonly<Record<string, () => Promise<Applet>>>): Promise<string> {
+  const rows = await Promise.all(
+    Object.entries(table)
+      .filter(([name]) => !name.startsWith("_"))
+      .map(async ([name, load]) => `  ${name.padEnd(20)} ${(await load()).summary}\n`),
+  );
+  return rows.join("");
 }
