@@ -1,0 +1,165 @@
+/** Damaged conversations: whatever is sent, the server answers or ends, and nothing becomes valid that should not. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { SiloError } from "../../src/error.ts";
+import { encodeNar } from "../../src/formats/nar/tree.ts";
+import { WireWriter } from "../../src/formats/wire.ts";
+import { type OperationName, operations } from "../../src/formats/worker-protocol/operations.ts";
+import { fullPathInfo } from "../../src/formats/worker-protocol/path-info.ts";
+import { newestMinor, oldestMinor } from "../../src/formats/worker-protocol/version.ts";
+import type { WireContext, WireType } from "../../src/formats/worker-protocol/wire-type.ts";
+import { addText } from "../../src/store/add.ts";
+import type { BuildService } from "../../src/store/build-service.ts";
+import { queryAllPathInfos } from "../../src/store/queries.ts";
+import { arbitraryTree } from "../support/arbitrary-tree.ts";
+import { arbitraryExchanges, arbitraryPathInfo } from "../support/arbitrary-worker-protocol.ts";
+import { contextOf, framed, greeting, serveBytes } from "../support/daemon-conversation.ts";
+import { type StoreFixture, withStoreFixture } from "../support/store-fixture.ts";
+
+const isLong = process.env["SILO_LONG"] === "1";
+const conversations = isLong ? 100_000 : 2_000;
+const names = Object.keys(operations) as OperationName[];
+
+function encode(type: WireType<unknown>, value: unknown, context: WireContext): Uint8Array {
+  const writer = new WireWriter();
+  type.write(writer, value, context);
+  return writer.take();
+}
+
+/** What may follow a request as data. */
+function arbitraryData(name: OperationName, context: WireContext): fc.Arbitrary<Uint8Array> {
+  const nar = arbitraryTree.map(encodeNar);
+  const inFrames = (contents: fc.Arbitrary<Uint8Array>) => contents.map(framed);
+  const strings = (contents: Uint8Array) => new WireWriter().bytes(contents).take();
+  switch (operations[name].upload(context)) {
+    case "none":
+      return fc.constant(new Uint8Array(0));
+    case "nar":
+      return nar;
+    case "pulled":
+      return nar.map(strings);
+    case "framed":
+      if (name !== "addMultipleToStore") return inFrames(fc.oneof(nar, fc.uint8Array()));
+      return inFrames(
+        fc.tuple(arbitraryPathInfo({ minor: newestMinor }), nar).map(([info, contents]) => {
+          const writer = new WireWriter().u64(1);
+          fullPathInfo.write(writer, info, context);
+          return Buffer.concat([writer.take(), contents]);
+        }),
+      );
+  }
+}
+
+function arbitraryRequest(context: WireContext): fc.Arbitrary<Uint8Array> {
+  return fc.constantFrom(...names).chain((name) => {
+    const exchange = arbitraryExchanges(context)[name].request as fc.Arbitrary<unknown>;
+    return fc.tuple(exchange, arbitraryData(name, context)).map(([value, data]) => {
+      const head = new WireWriter().u64(operations[name].code).take();
+      return Buffer.concat([head, encode(operations[name].request as WireType<unknown>, value, context), data]);
+    });
+  });
+}
+
+const arbitraryEdit = fc.record({
+  at: fc.double({ min: 0, max: 1, noNaN: true }),
+  kind: fc.constantFrom("byte", "word", "cut", "double", "remove"),
+  byte: fc.integer({ min: 0, max: 255 }),
+  word: fc.constantFrom(0n, 1n, 8n, 255n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 60n, 2n ** 64n - 1n),
+});
+
+function damage(
+  bytes: Uint8Array,
+  edits: readonly (typeof arbitraryEdit extends fc.Arbitrary<infer E> ? E : never)[],
+): Uint8Array {
+  let whole = Buffer.from(bytes);
+  for (const { at, kind, byte, word } of edits) {
+    if (whole.length === 0) break;
+    const index = Math.min(whole.length - 1, Math.floor(at * whole.length));
+    const aligned = index & ~7;
+    if (kind === "byte") whole[index] = byte;
+    else if (kind === "word" && aligned + 8 <= whole.length) whole.writeBigUInt64LE(word, aligned);
+    else if (kind === "cut") whole = whole.subarray(0, index);
+    else if (kind === "double") whole = Buffer.concat([whole.subarray(0, index), whole]);
+    else whole = Buffer.concat([whole.subarray(0, aligned), whole.subarray(aligned + 8)]);
+  }
+  return Uint8Array.from(whole);
+}
+
+/** Services that do nothing, and tell nothing wrong. */
+const idle: Partial<BuildService> = {
+  buildPaths: async () => {},
+  buildPathsWithResults: async () => [],
+  ensurePath: async () => {},
+  repairPath: async () => {},
+  queryMissing: async () => ({ willBuild: [], willSubstitute: [], unknown: [], downloadSize: 0, narSize: 0 }),
+  querySubstitutablePaths: async () => new Set(),
+  querySubstitutablePathInfos: async () => new Map(),
+};
+
+function arbitraryConversation(fixture: StoreFixture) {
+  return fc.integer({ min: oldestMinor, max: newestMinor }).chain((minor) => {
+    const context = contextOf(fixture, minor);
+    // The generators know the paths of another store directory.
+    const foreign = { ...context, storeDir: fixture.directories.storeDir };
+    return fc
+      .tuple(
+        fc.array(arbitraryRequest(foreign), { minLength: 1, maxLength: 4 }),
+        fc.array(arbitraryEdit, { maxLength: 4 }),
+      )
+      .map(([requests, edits]) => {
+        const body = damage(Buffer.concat(requests), edits);
+        return Buffer.concat([greeting(minor), body]);
+      });
+  });
+}
+
+describe("damaged conversations", () => {
+  test("end, with an answer or an error, and register nothing that is not vouched for", { timeout: 3_600_000 }, () =>
+    withStoreFixture(async (fixture) => {
+      const store = fixture.open();
+      addText(store, "before", Buffer.from("before"), []);
+      let done = 0;
+      const start = process.memoryUsage().rss;
+      await fc.assert(
+        fc.asyncProperty(arbitraryConversation(fixture), async (bytes) => {
+          done++;
+          try {
+            await serveBytes(fixture, bytes, {
+              trust: "untrusted",
+              uid: 65534,
+              store,
+              services: () => ({
+                build: idle as BuildService,
+                collect: { findRoots: () => [], collect: () => ({ paths: [], bytesFreed: 0 }) },
+              }),
+            });
+          } catch (error) {
+            if (!(error instanceof SiloError)) throw error;
+          }
+        }),
+        { numRuns: conversations },
+      );
+      assert.equal(done, conversations);
+      for (const info of queryAllPathInfos(store).values()) {
+        assert.notEqual(info.contentAddress, undefined, `${info.path} was registered without reason`);
+        assert.equal(info.ultimate, false);
+      }
+      assert.deepEqual(fixture.silo(["verify", "contents"]).toString().split("\n")[0], "good");
+      const growth = (process.memoryUsage().rss - start) / 2 ** 20;
+      assert(growth < 600, `memory has grown by ${growth.toFixed(0)} MiB`);
+    }),
+  );
+
+  test("a list that claims 2^60 items, or a string of as many bytes, costs nothing", () =>
+    withStoreFixture(async (fixture) => {
+      const store = fixture.open();
+      for (const name of names) {
+        const claims = new WireWriter().u64(operations[name].code);
+        for (let i = 0; i < 12; i++) claims.u64(2n ** 60n);
+        const before = process.memoryUsage().rss;
+        await serveBytes(fixture, Buffer.concat([greeting(34), claims.take()]), { store, trust: "untrusted" });
+        assert(process.memoryUsage().rss - before < 64 * 2 ** 20, name);
+      }
+    }));
+});
