@@ -82,21 +82,21 @@ function load(): NativeSyscall {
   return native;
 }
 
-interface LibraryFunction {
-  (...args: readonly NativeArgument[]): number;
-  /** The function's address. */
-  readonly ptr: number;
-}
+type LibraryFunction = (...args: readonly NativeArgument[]) => number;
 
-const libraryFunctions = new Map<string, LibraryFunction | undefined>();
+const libraryFunctions = new Map<string, LibraryFunction>();
 
 /** Every symbol costs a third of a millisecond: each is looked up when it is used first. */
-function libraryFunction(name: string): LibraryFunction | undefined {
-  if (!libraryFunctions.has(name)) libraryFunctions.set(name, findLibraryFunction(name));
-  return libraryFunctions.get(name);
+function callLibrary(name: string, ...args: NativeArgument[]): number {
+  let call = libraryFunctions.get(name);
+  if (call === undefined) {
+    call = findLibraryFunction(name);
+    libraryFunctions.set(name, call);
+  }
+  return call(...padArguments(args));
 }
 
-function findLibraryFunction(name: string): LibraryFunction | undefined {
+function findLibraryFunction(name: string): LibraryFunction {
   const args = Array.from({ length: maxLibraryArguments }, () => address);
   for (const library of libcNames) {
     try {
@@ -106,13 +106,7 @@ function findLibraryFunction(name: string): LibraryFunction | undefined {
       // Not this libc, or it has no such function.
     }
   }
-  return undefined;
-}
-
-function callLibrary(name: string, ...args: NativeArgument[]): number {
-  const call = libraryFunction(name);
-  if (call === undefined) throw new Error(`the C library has no function '${name}'`);
-  return call(...padArguments(args));
+  throw new Error(`the C library has no function '${name}'`);
 }
 
 function ownCommand(): readonly string[] {
@@ -128,6 +122,5 @@ export const runtime: Runtime = {
   errno: () => read.i32(errnoAddress),
   addressOf: (buffer) => ptr(buffer),
   callLibrary,
-  libraryAddress: (name) => libraryFunction(name)?.ptr,
   ownCommand,
 };

@@ -91,9 +91,18 @@ const word = (argument: NativeArgument) => BigInt(typeof argument === "number" ?
 
 type LibraryFunction = (...args: readonly bigint[]) => number;
 
-const libraryFunctions = new Map<string, LibraryFunction | undefined>();
+const libraryFunctions = new Map<string, LibraryFunction>();
 
-function findLibraryFunction(name: string): LibraryFunction | undefined {
+function callLibrary(name: string, ...args: NativeArgument[]): number {
+  let call = libraryFunctions.get(name);
+  if (call === undefined) {
+    call = findLibraryFunction(name);
+    libraryFunctions.set(name, call);
+  }
+  return call(...padArguments(args).map(word));
+}
+
+function findLibraryFunction(name: string): LibraryFunction {
   const parameters = Array.from({ length: maxLibraryArguments }, () => "i64" as const);
   for (const library of libcNames) {
     try {
@@ -103,26 +112,7 @@ function findLibraryFunction(name: string): LibraryFunction | undefined {
       // Not this libc, or it has no such function.
     }
   }
-  return undefined;
-}
-
-function callLibrary(name: string, ...args: NativeArgument[]): number {
-  if (!libraryFunctions.has(name)) libraryFunctions.set(name, findLibraryFunction(name));
-  const call = libraryFunctions.get(name);
-  if (call === undefined) throw new Error(`the C library has no function '${name}'`);
-  return call(...padArguments(args).map(word));
-}
-
-function libraryAddress(name: string): number | undefined {
-  for (const library of libcNames) {
-    try {
-      const { symbols } = Deno.dlopen(library, { [name]: { type: "pointer" } });
-      return Number(Deno.UnsafePointer.value(symbols[name] as Deno.PointerValue));
-    } catch {
-      // Not this libc, or it has no such function.
-    }
-  }
-  return undefined;
+  throw new Error(`the C library has no function '${name}'`);
 }
 
 function ownCommand(): readonly string[] {
@@ -141,6 +131,5 @@ export const runtime: Runtime = {
   errno: () => errnoView?.getInt32() ?? 0,
   addressOf,
   callLibrary,
-  libraryAddress,
   ownCommand,
 };

@@ -59,11 +59,10 @@ export interface Runtime {
   /** The address of a buffer's first byte. The caller keeps the buffer alive. */
   addressOf(buffer: Uint8Array): number;
   /**
-   * Calls a function of the C library, a variadic one too, with at most ten integers and addresses. The result is what the function returns as an `int`.
+   * Calls a function of the C library, a variadic one too, with at most ten integers and addresses. The result is what
+   * the function returns as an `int`.
    */
   callLibrary(name: string, ...args: NativeArgument[]): number;
-  /** The address of a function of the C library; undefined when it has none of that name. */
-  libraryAddress(name: string): number | undefined;
   /** What starts this program again: the executable, and in source form the runtime's arguments and the entry script. */
   ownCommand(): readonly string[];
 }

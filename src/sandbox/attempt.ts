@@ -1,0 +1,140 @@
+/** One start of a builder, and its end: log, processes, outputs. */
+import { toText } from "../formats/byte-string.ts";
+import type { BuilderExit, BuilderSpec } from "../store/builder-runner.ts";
+import { close, pipe } from "../sys/descriptor.ts";
+import { SIGKILL } from "../sys/process-calls.ts";
+import { peekEnd, reap, tryKill } from "../sys/process.ts";
+import { endUserProcesses } from "./build-user-processes.ts";
+import { watchChildren } from "./child-events.ts";
+import { type BuilderSession, killGroup, killLeftovers } from "./leftovers.ts";
+import { makeSandboxRoot, removeSandboxRoot, takeOutputs } from "./sandbox-root.ts";
+import { readFailure, stageIndices } from "./channel.ts";
+import { SandboxImpossible, setupError } from "./impossible.ts";
+import { type StartedBuilder, startBuilder } from "./start-builder.ts";
+import { openTerminalLog } from "./terminal-log.ts";
+import { endWatch, watchOver } from "./watchdog.ts";
+
+export interface AttemptOptions {
+  /** Starts the stage instead of the own executable. */
+  readonly stageCommand?: readonly string[];
+}
+
+export type AttemptEnd = BuilderExit | { readonly kind: "impossible"; readonly reason: string };
+
+export interface Attempt {
+  readonly pid: number;
+  readonly ended: Promise<AttemptEnd>;
+  kill(): void;
+}
+
+type OnLog = (bytes: Uint8Array) => void;
+
+/** @throws SystemError, SandboxImpossible, UserStillBusy; then nothing is left behind */
+export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: command }: AttemptOptions): Attempt {
+  const { isolation, user } = spec;
+  if (user !== undefined) endUserProcesses(user.uid, command);
+  if (isolation.kind === "sandbox") makeSandboxRoot(isolation, user);
+  const log = openTerminalLog(user?.uid, onLog);
+  const status = pipe();
+  try {
+    const child = startBuilder(spec, { output: log.slave, channel: status.write, stageCommand: command });
+    return superviseAttempt(spec, { child, log, channel: status.read }, command);
+  } catch (error) {
+    log.close();
+    close(status.read);
+    if (isolation.kind === "sandbox") removeSandboxRoot(isolation);
+    throw error;
+  } finally {
+    close(log.slave);
+    close(status.write);
+  }
+}
+
+interface Supervised {
+  readonly child: StartedBuilder;
+  readonly log: ReturnType<typeof openTerminalLog>;
+  readonly channel: number;
+}
+
+function superviseAttempt(spec: BuilderSpec, started: Supervised, command: readonly string[] | undefined): Attempt {
+  const { child, log, channel } = started;
+  const { pid } = child;
+  const { isolation, user } = spec;
+  const sandboxed = isolation.kind === "sandbox";
+  let state: "running" | "killed" | "ending" | "gone" = "running";
+  const session: BuilderSession = {
+    leader: pid,
+    uid: user?.uid ?? process.geteuid!(),
+    userKind: user === undefined ? "caller" : "build-user",
+    buildDir: spec.buildDir,
+  };
+  if (!sandboxed) watchOver(session, command);
+
+  async function finish(killed: boolean): Promise<AttemptEnd> {
+    // With the first process of its namespace, everything in a sandbox has ended.
+    if (!sandboxed) {
+      killGroup(pid);
+      while (killLeftovers(session)) await nextMoment();
+    }
+    if (user !== undefined) endUserProcesses(user.uid, command);
+    while (log.drain()) await nextMoment();
+    log.close();
+    const failure = explainFailure(channel, child);
+    state = "gone";
+    const end = reap(pid);
+    if (!sandboxed) endWatch(pid);
+    if (sandboxed) {
+      if (!killed) takeOutputs(isolation);
+      removeSandboxRoot(isolation);
+    }
+    return failure ?? end;
+  }
+
+  const { promise: ended, resolve, reject } = Promise.withResolvers<AttemptEnd>();
+  const stopWatching = watchChildren(look);
+
+  function look(): void {
+    if (state !== "running" && state !== "killed") return;
+    try {
+      if (log.drain()) setImmediate(look);
+      if (peekEnd(pid) === undefined) return;
+      stopWatching();
+      const killed = state === "killed";
+      state = "ending";
+      finish(killed).then(resolve, reject);
+    } catch (error) {
+      stopWatching();
+      state = "ending";
+      killGroup(pid);
+      reject(error);
+    }
+  }
+
+  return {
+    pid,
+    ended,
+    kill() {
+      if (state !== "running" && state !== "killed") return;
+      state = "killed";
+      if (sandboxed) tryKill(pid, SIGKILL);
+      else killGroup(pid);
+    },
+  };
+}
+
+/** Lets what waits for this thread run. */
+function nextMoment(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Why the builder never ran, if it did not. */
+function explainFailure(channel: number, { calls, stageCalls = [] }: StartedBuilder): AttemptEnd | undefined {
+  const failure = readFailure(channel);
+  if (failure === undefined) return undefined;
+  const { index, errno } = failure;
+  const inStage = index >= stageIndices;
+  const error = inStage ? setupError(stageCalls, { index: index - stageIndices, errno }) : setupError(calls, failure);
+  return error instanceof SandboxImpossible
+    ? { kind: "impossible", reason: toText(error.reason) }
+    : { kind: "setup-failed", reason: toText(error.message) };
+}
