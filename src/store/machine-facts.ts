@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync, readSync } from "node:fs";
 import { type ByteString, fromText } from "../formats/byte-string.ts";
 import type { Facts } from "../formats/settings/facts.ts";
+import { findGroup } from "../sys/user-database.ts";
 import type { Environment } from "./directories.ts";
 
 export function machineFacts(env: Environment, confDir: ByteString): Facts {
@@ -22,6 +23,9 @@ export function machineFacts(env: Environment, confDir: ByteString): Facts {
     },
     get isRoot() {
       return process.getuid?.() === 0;
+    },
+    get hasBuildGroup() {
+      return findGroup("nixbld") !== undefined;
     },
     get hasKvm() {
       return process.platform === "linux" && isAccessible("/dev/kvm");

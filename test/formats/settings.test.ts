@@ -24,6 +24,7 @@ const otherFacts: Facts = {
   cpuLevels: [],
   isLinux: false,
   isRoot: true,
+  hasBuildGroup: true,
   hasKvm: false,
   remote: fromText(""),
   remoteSystems: fromText(":/a::/b:"),

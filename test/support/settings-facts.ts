@@ -11,6 +11,7 @@ export const testFacts: Facts = {
   isLinux: true,
   isWsl1: false,
   isRoot: false,
+  hasBuildGroup: false,
   hasKvm: true,
   confDir: fromText("/etc/nix"),
   remote: undefined,

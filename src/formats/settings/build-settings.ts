@@ -61,9 +61,13 @@ export const buildSettings = () => ({
   ),
   "builders-use-substitutes": bool("false", "Let other machines fetch what they need instead of sending it"),
   "build-hook": list("", "Program that builds on other machines; empty is the one built in"),
-  "build-users-group": text((facts) => (facts.isRoot ? "nixbld" : ""), "Group of the users that builds run as", {
-    defaultHelp: "nixbld for root, else empty",
-  }),
+  "build-users-group": text(
+    (facts) => (facts.isRoot && facts.hasBuildGroup ? "nixbld" : ""),
+    "Group of the users that builds run as",
+    {
+      defaultHelp: "nixbld for root where that group exists, else empty",
+    },
+  ),
   "auto-allocate-uids": bool("false", "Take users for builds from a range instead of a group"),
   "start-id": uint32((facts) => (facts.isLinux ? "872415232" : "56930"), "First of that range", {
     defaultHelp: "872415232",

@@ -16,6 +16,8 @@ export interface Facts {
   /** Windows' first emulation of Linux, where neither WAL nor 32-bit programs work. */
   readonly isWsl1: boolean;
   readonly isRoot: boolean;
+  /** Is there a group `nixbld`? */
+  readonly hasBuildGroup: boolean;
   /** May this process read and write /dev/kvm? */
   readonly hasKvm: boolean;
   readonly confDir: ByteString;
