@@ -10,7 +10,7 @@ import { FailureKinds, Interrupted } from "./build-failure.ts";
 import { BuildSlots, Changes } from "./build-slots.ts";
 import type { DerivationGoal } from "./derivation-goal.ts";
 import type { Goal } from "./goal.ts";
-import { KnownGraph } from "./known-graph.ts";
+import type { KnownGraph } from "./known-graph.ts";
 import { BuildProgress } from "./progress.ts";
 import { SubstituteInfos } from "./substitute-infos.ts";
 
@@ -55,6 +55,7 @@ export interface BuildRun extends BuildHelpers {
 export function startRun(
   helpers: BuildHelpers,
   signal: AbortSignal,
+  graph: KnownGraph,
   derivationsInMemory: ReadonlyMap<StorePath, BasicDerivation> = new Map(),
 ): BuildRun {
   const controller = new AbortController();
@@ -67,7 +68,7 @@ export function startRun(
     substituters: store.settings.get("substitute") ? helpers.substituters : [],
     slots: new BuildSlots(),
     changes: new Changes(),
-    graph: new KnownGraph(store),
+    graph,
     infos: new SubstituteInfos(),
     failures: new FailureKinds(),
     progress: new BuildProgress(store.reporter),

@@ -17,11 +17,18 @@ import { substitutionGoal } from "./substitution-goal.ts";
 
 export function localBuildService(helpers: BuildHelpers): BuildService {
   const { store } = helpers;
+  // What queryMissing has found out serves the build that usually follows.
+  let prepared: KnownGraph | undefined;
+  const takeGraph = () => {
+    const graph = prepared ?? new KnownGraph(store);
+    prepared = undefined;
+    return graph;
+  };
   const substituters = () => (store.settings.get("substitute") ? helpers.substituters : []);
 
   async function ensure(path: StorePath, signal: AbortSignal): Promise<void> {
     if (isValidPath(store, path)) return;
-    await inRun(helpers, signal, async (run) => {
+    await inRun(helpers, signal, takeGraph(), async (run) => {
       const outcome = await substitutionGoal(run, path, "normal").outcome;
       if (outcome.kind === "success") return;
       const message = `path '${showPath(store, path)}' does not exist and cannot be created`;
@@ -31,7 +38,7 @@ export function localBuildService(helpers: BuildHelpers): BuildService {
 
   async function repair(path: StorePath, signal: AbortSignal): Promise<void> {
     const info = requirePathInfo(store, path);
-    await inRun(helpers, signal, async (run) => {
+    await inRun(helpers, signal, takeGraph(), async (run) => {
       const outcome = await substitutionGoal(run, path, "repair").outcome;
       if (outcome.kind === "success") return;
       const { deriver } = info;
@@ -46,12 +53,17 @@ export function localBuildService(helpers: BuildHelpers): BuildService {
   }
 
   return {
-    buildPaths: (targets, mode, signal) => buildPaths(helpers, targets, mode, signal),
-    buildPathsWithResults: (targets, mode, signal) => buildPathsWithResults(helpers, targets, mode, signal),
-    buildDerivation: (drvPath, drv, mode, signal) => buildInMemory(helpers, drvPath, drv, mode, signal),
+    buildPaths: (targets, mode, signal) => buildPaths(helpers, takeGraph(), targets, mode, signal),
+    buildPathsWithResults: (targets, mode, signal) =>
+      buildPathsWithResults(helpers, takeGraph(), targets, mode, signal),
+    buildDerivation: (drvPath, drv, mode, signal) =>
+      buildInMemory(helpers, new KnownGraph(store), drvPath, drv, mode, signal),
     ensurePath: ensure,
     repairPath: repair,
-    queryMissing: (targets) => queryMissing(store, new KnownGraph(store), substituters(), targets),
+    queryMissing(targets) {
+      prepared = new KnownGraph(store);
+      return queryMissing(store, prepared, substituters(), targets);
+    },
     async querySubstitutablePaths(paths) {
       const found = new Set<StorePath>();
       for (const substituter of substituters()) {
@@ -69,10 +81,11 @@ export function localBuildService(helpers: BuildHelpers): BuildService {
 async function inRun<T>(
   helpers: BuildHelpers,
   signal: AbortSignal,
+  graph: KnownGraph,
   work: (run: BuildRun) => Promise<T>,
   inMemory?: ReadonlyMap<StorePath, BasicDerivation>,
 ): Promise<T> {
-  const run = startRun(helpers, signal, inMemory);
+  const run = startRun(helpers, signal, graph, inMemory);
   try {
     return await work(run);
   } finally {
@@ -103,12 +116,13 @@ function startTargets(run: BuildRun, targets: readonly DerivedPath[], mode: Buil
 
 async function buildPaths(
   helpers: BuildHelpers,
+  graph: KnownGraph,
   targets: readonly DerivedPath[],
   mode: BuildMode,
   signal: AbortSignal,
 ): Promise<void> {
-  if (mode === "normal" && areAllValid(helpers, targets)) return;
-  await inRun(helpers, signal, async (run) => {
+  if (mode === "normal" && areAllValid(helpers, graph, targets)) return;
+  await inRun(helpers, signal, graph, async (run) => {
     const started = startTargets(run, targets, mode);
     const ended = await endOfTargets(run, started);
     const bad = ended.filter(({ outcome }) => outcome.kind !== "success");
@@ -137,8 +151,7 @@ function failedWith(run: BuildRun, failures: readonly (BuildFailure | undefined)
 }
 
 /** The quick way out, which most calls take: one look at the database. */
-function areAllValid({ store }: BuildHelpers, targets: readonly DerivedPath[]): boolean {
-  const graph = new KnownGraph(store);
+function areAllValid({ store }: BuildHelpers, graph: KnownGraph, targets: readonly DerivedPath[]): boolean {
   graph.load(targets.flatMap((target) => (target.kind === "built" ? target.drvPath : [])));
   return targets.every((target) => {
     if (target.kind === "opaque") {
@@ -177,11 +190,12 @@ async function endOfTargets(run: BuildRun, targets: readonly Target[]): Promise<
 
 async function buildPathsWithResults(
   helpers: BuildHelpers,
+  graph: KnownGraph,
   targets: readonly DerivedPath[],
   mode: BuildMode,
   signal: AbortSignal,
 ): ReturnType<BuildService["buildPathsWithResults"]> {
-  return inRun(helpers, signal, async (run) => {
+  return inRun(helpers, signal, graph, async (run) => {
     const started = startTargets(run, targets, mode);
     const outcomes = new Map((await endOfTargets(run, started)).map(({ goal, outcome }) => [goal, outcome]));
     return targets.map((target, index) => {
@@ -193,6 +207,7 @@ async function buildPathsWithResults(
 
 async function buildInMemory(
   helpers: BuildHelpers,
+  graph: KnownGraph,
   drvPath: StorePath,
   drv: BasicDerivation,
   mode: BuildMode,
@@ -204,7 +219,7 @@ async function buildInMemory(
     const outcome = await derivationGoal(run, drvPath, allOutputs, mode).outcome;
     return buildResult(run, target, outcome);
   };
-  return inRun(helpers, signal, work, new Map([[drvPath, drv]]));
+  return inRun(helpers, signal, graph, work, new Map([[drvPath, drv]]));
 }
 
 function buildResult(run: BuildRun, target: DerivedPath, outcome: GoalOutcome | undefined): BuildResult {

@@ -3,7 +3,7 @@
  *
  * The search looks at the last byte of a window of 32 first. When it is not in the alphabet, no window with it matches
  * and the next window begins behind it: binary data is mostly skipped 32 bytes at a time. Where all 32 are in the
- * alphabet, the last 20 bits of the window rule out nearly all that is not sought, before a string is made to ask the map.
+ * alphabet, the last 15 or 20 bits of the window rule out nearly all that is not sought, before a string is made to ask the map.
  */
 import { base32Alphabet } from "./base32.ts";
 import { hashPartLength } from "./store-path.ts";
@@ -14,32 +14,35 @@ for (let i = 0; i < 32; i++) digits[base32Alphabet.charCodeAt(i)] = i;
 
 /** What is sought. */
 export interface HashPartFilter {
-  /** A bit for every four digits: 1 where something sought ends in them. */
+  /** A bit for every few digits: 1 where something sought ends in them. */
   readonly endings: Uint8Array;
+  /** How many digits choose a bit. */
+  readonly endingLength: number;
   readonly has: (hashPart: string) => boolean;
 }
 
-/** Digits that choose a bit of {@link HashPartFilter.endings}, and the mask that keeps them. */
-const endingLength = 4;
-const endingMask = (1 << (5 * endingLength)) - 1;
+/** Up to so many are told apart well enough by three digits, and 4 KiB are sooner filled with zeros than 128. */
+const maxForShortEndings = 256;
 
 /** Something that is no hash part is a mistake of ours. What leaves `sought` later is no longer found. */
 export function createHashPartFilter(sought: ReadonlySet<string> | ReadonlyMap<string, unknown>): HashPartFilter {
-  const endings = new Uint8Array((endingMask + 1) / 8);
+  const endingLength = sought.size <= maxForShortEndings ? 3 : 4;
+  const endings = new Uint8Array((1 << (5 * endingLength)) / 8);
   for (const hashPart of sought.keys()) {
     const bytes = Buffer.from(hashPart, "latin1");
     if (bytes.length !== hashPartLength || openTail(bytes) < hashPartLength - 1 || digits[bytes[0]!]! > 31) {
       throw new Error(`not a hash part: ${JSON.stringify(hashPart)}`);
     }
-    const ending = endingOf(bytes, hashPartLength);
+    const ending = endingOf(bytes, hashPartLength, endingLength);
     endings[ending >> 3]! |= 1 << (ending & 7);
   }
-  return { endings, has: (hashPart) => sought.has(hashPart) };
+  return { endings, endingLength, has: (hashPart) => sought.has(hashPart) };
 }
 
 /** Where the first of the sought hash parts begins that lies wholly in `bytes` from `from` on, or -1. */
 export function findHashPart(bytes: Buffer, from: number, filter: HashPartFilter): number {
-  const endings = filter.endings;
+  const { endings, endingLength } = filter;
+  const endingMask = (1 << (5 * endingLength)) - 1;
   let end = from + hashPartLength; // of the window
   let known = from; // no byte before this one, and in the window, is other than a digit
   while (end <= bytes.length) {
@@ -51,7 +54,7 @@ export function findHashPart(bytes: Buffer, from: number, filter: HashPartFilter
       continue;
     }
     // All are digits. Go on one byte at a time for as long as that stays so.
-    let ending = endingOf(bytes, end);
+    let ending = endingOf(bytes, end, endingLength);
     for (;;) {
       if (((endings[ending >> 3]! >> (ending & 7)) & 1) === 1) {
         const start = end - hashPartLength;
@@ -78,7 +81,7 @@ export function openTail(bytes: Uint8Array): number {
 }
 
 /** The last digits before `end`, as a number. */
-function endingOf(bytes: Uint8Array, end: number): number {
+function endingOf(bytes: Uint8Array, end: number, endingLength: number): number {
   let ending = 0;
   for (let i = end - endingLength; i < end; i++) ending = (ending << 5) | digits[bytes[i]!]!;
   return ending;

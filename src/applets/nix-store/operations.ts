@@ -5,6 +5,25 @@ const recursive = { help: "Hash the tree (its NAR) instead of the contents of a 
 const hashGiven = { help: "The registration says hash and size, do not compute them" };
 
 export const operations: Readonly<Record<string, OperationSpec>> = {
+  realise: {
+    letter: "r",
+    aliases: ["realize"],
+    summary: "Make paths valid: build derivations, fetch what can be fetched; print the results",
+    usage: "[--dry-run | --check | --repair] [--ignore-unknown] PATHS…",
+    options: {
+      "dry-run": { help: "Say what would be built and fetched, and do nothing" },
+      "ignore-unknown": { help: "Leave out what nobody knows how to make" },
+      check: { help: "Build what is there again, and compare" },
+      repair: { help: "Fetch or build again what is missing or damaged" },
+    },
+    load: async () => (await import("./realise.ts")).realisePaths,
+  },
+  "repair-path": {
+    summary: "Fetch or build damaged paths again",
+    usage: "PATHS…",
+    options: {},
+    load: async () => (await import("./repair-path.ts")).repairPaths,
+  },
   query: {
     letter: "q",
     summary: "Tell what the store knows of paths",

@@ -20,7 +20,8 @@ const maxRun = 255;
 
 /** A push object; any split of the input gives the same stream. */
 export class Bzip2Encoder {
-  private readonly block = new Uint8Array(blockSize);
+  /** Grows up to the size of a block: most logs are short. */
+  private block = new Uint8Array(1024);
   private length = 0;
   private crc = -1;
   private streamCrc = 0;
@@ -42,7 +43,7 @@ export class Bzip2Encoder {
         continue;
       }
       this.endRun();
-      if (this.length + 5 > blockSize) this.endBlock();
+      if (this.length + 5 > this.block.length) this.makeRoom();
       this.runByte = byte;
       this.runLength = 1;
     }
@@ -55,6 +56,13 @@ export class Bzip2Encoder {
     this.bits.write(24, 0x385090);
     this.bits.writeWord(this.streamCrc);
     this.bits.finish();
+  }
+
+  private makeRoom(): void {
+    if (this.block.length >= blockSize) return this.endBlock();
+    const block = new Uint8Array(this.block.length * 4);
+    block.set(this.block);
+    this.block = block;
   }
 
   private endRun(): void {
@@ -228,7 +236,7 @@ function writeTable(bits: BitWriter, lengths: Uint8Array): void {
 
 /** Most significant bit first. */
 class BitWriter {
-  private buffer = new Uint8Array(4096);
+  private readonly buffer = new Uint8Array(1024);
   private length = 0;
   private pending = 0;
   private pendingBits = 0;

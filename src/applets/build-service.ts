@@ -1,0 +1,48 @@
+/** What builds and fetches for a store: for the local one the scheduler with its helpers, put together; else the daemon. */
+import { hookProgram } from "../build/hook-program.ts";
+import { localBuildService } from "../build/local-build-service.ts";
+import { fromText } from "../formats/byte-string.ts";
+import { builderRunner } from "../sandbox/run-builder.ts";
+import type { BuildService } from "../store/build-service.ts";
+import type { Environment } from "../store/directories.ts";
+import type { LocalStore } from "../store/local-store.ts";
+import type { Substituter } from "../store/substituter.ts";
+import { substituterProgram, substituterPrograms } from "../substitute/substituter-program.ts";
+
+export interface BuildServiceOptions {
+  readonly env: Environment;
+  /** Are builders' lines shown as they come? */
+  readonly buildOutput: "shown" | "hidden";
+  readonly buildTrace: "printed" | "not-printed";
+}
+
+export interface OpenBuildService extends BuildService {
+  /** Ends the helper programs. */
+  close(): void;
+}
+
+export function openBuildService(store: LocalStore, options: BuildServiceOptions): OpenBuildService {
+  const { env, buildOutput, buildTrace: trace } = options;
+  const substituters = openSubstituters(store, env);
+  const program = env["NIX_BUILD_HOOK"];
+  const hook = program ? hookProgram(store, { program: fromText(program), env, trace }) : undefined;
+  const service = localBuildService({
+    store,
+    runBuilder: builderRunner({ warn: (text) => store.reporter.message("warning", `warning: ${fromText(text)}`) }),
+    substituters,
+    hook,
+    options: { callerEnv: env, failureLog: buildOutput === "shown" ? "none" : "tail", trace },
+  });
+  return {
+    ...service,
+    close() {
+      hook?.close();
+      for (const substituter of substituters) substituter.close();
+    },
+  };
+}
+
+function openSubstituters(store: LocalStore, env: Environment): Substituter[] {
+  const programs = substituterPrograms(env) ?? [];
+  return programs.map((program) => substituterProgram(store, program, env));
+}
