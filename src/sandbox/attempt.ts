@@ -5,7 +5,7 @@ import { close, pipe } from "../sys/descriptor.ts";
 import { SIGKILL } from "../sys/process-calls.ts";
 import { peekEnd, reap, tryKill } from "../sys/process.ts";
 import { endUserProcesses } from "./build-user-processes.ts";
-import { watchChildren } from "./child-events.ts";
+import { catchChildSignals, watchChildren } from "./child-events.ts";
 import { type BuilderSession, killGroup, killLeftovers } from "./leftovers.ts";
 import { makeSandboxRoot, removeSandboxRoot, takeOutputs } from "./sandbox-root.ts";
 import { readFailure, stageIndices } from "./channel.ts";
@@ -32,6 +32,7 @@ type OnLog = (bytes: Uint8Array) => void;
 /** @throws SystemError, SandboxImpossible, UserStillBusy; then nothing is left behind */
 export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: command }: AttemptOptions): Attempt {
   const { isolation, user } = spec;
+  catchChildSignals();
   if (user !== undefined) endUserProcesses(user.uid, command);
   if (isolation.kind === "sandbox") makeSandboxRoot(isolation, user);
   const log = openTerminalLog(user?.uid, onLog);

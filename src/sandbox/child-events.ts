@@ -10,13 +10,16 @@ const watchers = new Set<() => void>();
 let listening: "not yet" | "for good" = "not yet";
 let tick: ReturnType<typeof setInterval> | undefined;
 
+/** To be called before a terminal may signal its first output: without a handler that ends the process, and none is ever taken back. */
+export function catchChildSignals(): void {
+  if (listening === "for good") return;
+  for (const signal of ["SIGCHLD", "SIGIO"] as const) process.on(signal, lookAtAll);
+  listening = "for good";
+}
+
 /** Calls `look` whenever something may have happened to a child, until the returned function is called. */
 export function watchChildren(look: () => void): () => void {
-  if (listening === "not yet") {
-    // Never taken back: without a handler, a late SIGIO would end the process.
-    for (const signal of ["SIGCHLD", "SIGIO"] as const) process.on(signal, lookAtAll);
-    listening = "for good";
-  }
+  catchChildSignals();
   watchers.add(look);
   // Signal handlers do not keep the process alive; this does.
   tick ??= setInterval(lookAtAll, tickMs);

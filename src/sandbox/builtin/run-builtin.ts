@@ -1,9 +1,35 @@
-/** Built-in builders: they run in the stage, isolated as any builder is. */
+/** Built-in builders: they run in the stage, isolated as any builder is, and write their log as any builder does. */
+import { SiloError } from "../../error.ts";
+import { fromText } from "../../formats/byte-string.ts";
 import { writeAll } from "../../sys/descriptor.ts";
 import type { BuiltinTask } from "../stage-task.ts";
+import { BuiltinFailure } from "./attributes.ts";
+import { buildEnvironment } from "./build-environment.ts";
+import { fetchUrl } from "./fetch-url.ts";
+import { unpackChannel } from "./unpack-channel.ts";
 
 /** The exit status. */
-export async function runBuiltin({ name }: BuiltinTask): Promise<number> {
-  writeAll(2, Buffer.from(`error: unsupported builtin builder '${name}'\n`));
-  return 1;
+export async function runBuiltin(task: BuiltinTask): Promise<number> {
+  try {
+    const attributes = new Map(task.attributes);
+    switch (task.name) {
+      case "fetchurl":
+        await fetchUrl(attributes, task.downloads);
+        return 0;
+      case "buildenv":
+        buildEnvironment(attributes);
+        return 0;
+      case "unpack-channel":
+        await unpackChannel(attributes);
+        return 0;
+      default:
+        throw new BuiltinFailure(`unsupported builtin builder '${task.name}'`);
+    }
+  } catch (error) {
+    if (!(error instanceof SiloError)) throw error;
+    // Messages hold file names as bytes, and text where it came from elsewhere.
+    const bytes = /[^\x00-\xff]/.test(error.message) ? fromText(error.message) : error.message;
+    writeAll(2, Buffer.from(`error: ${bytes}\n`, "latin1"));
+    return 1;
+  }
 }
