@@ -12,10 +12,12 @@ export const nixApplets: Readonly<Record<string, () => Promise<Applet>>> = {
 /** Commands of `silo <command>`. */
 export const siloApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   add: async () => (await import("./silo/add.ts")).add,
+  build: async () => (await import("./silo/build.ts")).build,
   completion: async () => (await import("./silo/completion.ts")).completion,
   config: async () => (await import("./silo/config.ts")).config,
   daemon: async () => (await import("./nix-daemon.ts")).siloDaemon,
   derivation: async () => (await import("./silo/derivation.ts")).derivation,
+  doctor: async () => (await import("./silo/doctor.ts")).doctor,
   hash: async () => (await import("./silo/hash.ts")).hash,
   install: async () => (await import("./silo/install/install.ts")).install,
   key: async () => (await import("./silo/key.ts")).key,

@@ -73,7 +73,7 @@ function buildUsers(settings: Settings): Finding {
     return {
       verdict: "limited",
       what,
-      detail: "builders run as root, as 'build-users-group' is empty",
+      detail: "builders run as root, sandboxed or not, as 'build-users-group' is empty",
       remedy: "'silo install' makes a group of build users and sets it",
     };
   }
