@@ -24,6 +24,7 @@ ConditionPathIsReadWrite=/nix/var/nix/daemon-socket
 
 [Service]
 ExecStart=${binDir}/silo daemon
+ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process
 LimitNOFILE=1048576
 TasksMax=1048576
