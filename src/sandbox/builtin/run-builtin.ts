@@ -6,6 +6,7 @@ import type { BuiltinTask } from "../stage-task.ts";
 import { BuiltinFailure } from "./attributes.ts";
 import { buildEnvironment } from "./build-environment.ts";
 import { fetchUrl } from "./fetch-url.ts";
+import { fetchTarball, unpackArchive } from "./unpack-archive.ts";
 import { unpackChannel } from "./unpack-channel.ts";
 
 /** The exit status. */
@@ -18,6 +19,12 @@ export async function runBuiltin(task: BuiltinTask): Promise<number> {
         return 0;
       case "buildenv":
         buildEnvironment(attributes);
+        return 0;
+      case "fetch-tarball":
+        await fetchTarball(attributes, task.downloads);
+        return 0;
+      case "unpack":
+        await unpackArchive(attributes);
         return 0;
       case "unpack-channel":
         await unpackChannel(attributes);
