@@ -1,32 +1,38 @@
 /** What the daemon has the other services do, put together. */
-import { SiloError } from "../error.ts";
+import { openBuildLog } from "../build/build-log.ts";
 import type { DaemonServices } from "../daemon/server/session.ts";
+import { collector } from "../gc/collector.ts";
+import type { Environment } from "../store/directories.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { exists } from "../sys/names.ts";
+import { openBuildService, type OpenBuildService } from "./build-service.ts";
 import { itemSigner, itemVerifier } from "./nix-store/signing-key.ts";
 
-class NotAvailable extends SiloError {
-  readonly code = "not-available";
-}
-
-export function daemonServices(store: LocalStore): DaemonServices {
-  const refuse = (): never => {
-    throw new NotAvailable("this daemon cannot do that");
-  };
+/** @param buildOutput whether the client sees what builders print as it comes, or only the end of what has failed */
+export function daemonServices(
+  store: LocalStore,
+  env: Environment,
+  buildOutput: "shown" | "hidden",
+): DaemonServices & { close(): void } {
+  let builds: OpenBuildService | undefined;
   return {
-    build: {
-      buildPaths: async () => refuse(),
-      buildPathsWithResults: async () => refuse(),
-      buildDerivation: async () => refuse(),
-      ensurePath: async () => refuse(),
-      repairPath: async () => refuse(),
-      queryMissing: async () => refuse(),
-      querySubstitutablePaths: async () => new Set(),
-      querySubstitutablePathInfos: async () => new Map(),
+    /** Helper programs and all are started by the first who builds. */
+    get build() {
+      builds ??= openBuildService(store, { env, buildOutput, buildTrace: "not-printed" });
+      return builds;
     },
-    collect: { findRoots: refuse, collect: refuse },
+    collect: collector(store),
     itemSigner: () => itemSigner(store.confDir),
     itemVerifier: () => (exists(`${store.confDir}/signing-key.pub`) ? itemVerifier(store.confDir) : undefined),
-    addBuildLog: refuse,
+    addBuildLog(drvPath, contents) {
+      const form = store.settings.get("compress-build-log") ? "compressed" : "plain";
+      const log = openBuildLog(store.logDir, drvPath, form);
+      try {
+        log.write(contents);
+      } finally {
+        log.close();
+      }
+    },
+    close: () => builds?.close(),
   };
 }

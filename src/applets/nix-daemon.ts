@@ -173,7 +173,8 @@ function serve(
       onOpen(store);
       return store;
     },
-    services: daemonServices,
+    services: (store, builderOutput) =>
+      daemonServices(store, process.env, builderOutput === "lines" ? "shown" : "hidden"),
     log,
     onInterrupt(interrupt) {
       for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, interrupt);

@@ -6,7 +6,7 @@ import { createConnection, type Socket } from "node:net";
 import { once } from "node:events";
 import { describe, test } from "node:test";
 import { greeting } from "../support/daemon-conversation.ts";
-import { answers, startDaemon, withDaemon } from "../support/running-daemon.ts";
+import { answers, type RunningDaemon, startDaemon, withDaemon } from "../support/running-daemon.ts";
 import { siloProgram } from "../support/silo-binary.ts";
 import { createTempStore, type TempStore } from "../support/temp-store.ts";
 
@@ -42,6 +42,11 @@ function processesOf(store: TempStore): number[] {
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Nobody is served any more: the daemon is left, and two processes that wait for the next client. */
+async function idle(store: TempStore, { process: { pid } }: RunningDaemon): Promise<void> {
+  await until(() => processesOf(store).filter((each) => each !== pid).length === 2);
 }
 
 /** A client that greets, and what it hears until the server closes. */
@@ -114,6 +119,7 @@ describe("the socket", () => {
     withStore(async (store) => {
       await withDaemon("silo", store, async (daemon) => {
         const path = addHello(store);
+        await idle(store, daemon);
         rmSync(store.stateDir, { recursive: true });
         spawnSync("chmod", ["-R", "u+w", store.storeDir]);
         rmSync(store.storeDir, { recursive: true });
@@ -220,9 +226,7 @@ describe("who connects", () => {
         gone.on("connect", () => gone.destroy());
         addHello(store);
         for (const connection of [silent, half, vast]) connection.destroy();
-        const { pid } = daemon.process;
-        // The daemon and those that wait for the next client.
-        await until(() => processesOf(store).filter((each) => each !== pid).length === 2);
+        await idle(store, daemon);
         assert.deepEqual(readdirSync(`${store.stateDir}/temproots`), []);
       });
     }));

@@ -22,7 +22,7 @@ import type { Reporter } from "../../store/reporter.ts";
 import { defaultStoreDir, type StoreDir } from "../../formats/store-path.ts";
 import { compatibleNixVersion } from "../../version.ts";
 import { type ClientChannel, ClientGone, clientChannel } from "./client-channel.ts";
-import { clientReporter } from "./client-reporter.ts";
+import { type ClientReporter, clientReporter } from "./client-reporter.ts";
 import { handlers } from "./handlers.ts";
 import { pathInfoPrefetch } from "../../store/path-info-prefetch.ts";
 import { queryHandlers } from "./query-handlers.ts";
@@ -41,7 +41,8 @@ export interface Connection {
 export interface ServerOptions {
   readonly storeDir: StoreDir;
   openStore(reporter: Reporter): LocalStore;
-  services(store: LocalStore): DaemonServices;
+  /** @param builderOutput how the client wants to see what builders print */
+  services(store: LocalStore, builderOutput: ClientReporter["builderOutput"]): DaemonServices;
   /** Told what an administrator may want to know of failures. */
   log(line: string): void;
   /** Calls `interrupt` when this process is asked to end; returns what undoes that. */
@@ -120,11 +121,12 @@ async function serveRequests(connection: Connection, options: ServerOptions, sta
       return store;
     },
     get services() {
-      services ??= options.services(store);
+      services ??= options.services(store, reporter.builderOutput);
       return services;
     },
     useStore(next) {
       store = next;
+      services?.close();
       services = undefined;
     },
     interruptible: (work) => interruptible(connection, channel, options, work),
@@ -133,10 +135,14 @@ async function serveRequests(connection: Connection, options: ServerOptions, sta
     },
   };
 
-  while (!input.atEnd()) {
-    afterReply = undefined;
-    const goOn = await serveRequest(session, options, () => afterReply);
-    if (goOn === "close") return;
+  try {
+    while (!input.atEnd()) {
+      afterReply = undefined;
+      const goOn = await serveRequest(session, options, () => afterReply);
+      if (goOn === "close") return;
+    }
+  } finally {
+    services?.close();
   }
 }
 

@@ -23,6 +23,8 @@ export interface DaemonServices {
   itemVerifier(): ItemVerifier | undefined;
   /** Keeps the log of a build that was made elsewhere. */
   addBuildLog(drvPath: StorePath, log: Uint8Array): void;
+  /** Ends what was started for them. */
+  close(): void;
 }
 
 export interface SessionPeer {
