@@ -3,12 +3,12 @@ import type { NarVisitor } from "../formats/nar/visitor.ts";
 import type { StorePath } from "../formats/store-path.ts";
 import { openInfoReceiver } from "../store/add-with-info.ts";
 import { type LocalStore, showPath } from "../store/local-store.ts";
-import { placeObject } from "../store/place-object.ts";
+import { openPlaceBatch, type PlaceBatch } from "../store/place-batch.ts";
 import { queryValidPaths } from "../store/queries.ts";
 import { openTreeReceiver } from "../store/receive-tree.ts";
 import { isRefusal } from "./delta/rebuild-tree.ts";
 import { knownFiles } from "./delta/known-files.ts";
-import type { RemotePathInfo, RemoteStore } from "./remote-store.ts";
+import type { PathDownload, RemotePathInfo, RemoteStore } from "./remote-store.ts";
 
 /**
  * @param infos a path after what it refers to; those that are valid meanwhile are passed over
@@ -22,34 +22,49 @@ export async function receiveDownloads(
   reopen: () => Promise<RemoteStore>,
 ): Promise<void> {
   store.tempRoots.add(infos.map(({ path }) => showPath(store, path)));
-  const known = knownFiles(store);
   try {
-    for await (const { info, show } of remote.download(missing(store, infos), known)) {
-      await receive(store, info, show);
-      onPath(info);
-    }
+    await receiveAll(store, remote.download(missing(store, infos), knownFiles(store)), onPath);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     const again = await reopen();
     try {
-      for await (const { info, show } of again.download(missing(store, infos))) {
-        await receive(store, info, show);
-        onPath(info);
-      }
+      await receiveAll(store, again.download(missing(store, infos)), onPath);
     } finally {
       again.close();
     }
   }
 }
 
+async function receiveAll(
+  store: LocalStore,
+  downloads: AsyncIterable<PathDownload>,
+  onPath: (info: RemotePathInfo) => void,
+): Promise<void> {
+  const batch = openPlaceBatch(store);
+  try {
+    for await (const { info, show } of downloads) {
+      await receive(store, batch, info, show);
+      onPath(info);
+    }
+  } finally {
+    // What has come completely is kept, also when what comes behind it does not.
+    try {
+      batch.flush();
+    } finally {
+      batch.abandon();
+    }
+  }
+}
+
 async function receive(
   store: LocalStore,
+  batch: PlaceBatch,
   info: RemotePathInfo,
   show: (visitor: NarVisitor) => Promise<void>,
 ): Promise<void> {
   const { narHash } = info;
-  if (narHash === undefined) return receiveUnhashed(store, info, show);
-  const receiver = openInfoReceiver(store, { ...info, narHash }, "normal");
+  if (narHash === undefined) return receiveUnhashed(store, batch, info, show);
+  const receiver = openInfoReceiver(store, { ...info, narHash }, batch.place);
   try {
     await show(receiver.visitor);
     receiver.finish();
@@ -61,6 +76,7 @@ async function receive(
 /** From a server that is too old to tell the hash. */
 async function receiveUnhashed(
   store: LocalStore,
+  batch: PlaceBatch,
   info: RemotePathInfo,
   show: (visitor: NarVisitor) => Promise<void>,
 ): Promise<void> {
@@ -71,7 +87,7 @@ async function receiveUnhashed(
     receiver.abandon();
     throw error;
   }
-  placeObject(store, receiver.finish(), info, "normal");
+  batch.place(receiver.finish(), info);
 }
 
 function missing(store: LocalStore, infos: readonly RemotePathInfo[]): RemotePathInfo[] {

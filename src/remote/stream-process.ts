@@ -36,7 +36,8 @@ export function streamProcess(
   let handedOut = 0;
   let wake: (() => void) | undefined;
   let said = "";
-  let drained: (() => void) | undefined;
+  /** Those who wait to write more; several may. */
+  let waitingForDrain: (() => void)[] = [];
   let isOver = false;
 
   const notify = () => {
@@ -63,16 +64,17 @@ export function streamProcess(
   // An error of a stream shows as its end, and `ended` says why.
   const ignore = () => {};
   for (const stream of [stdin, stdout, stderr]) stream.on("error", ignore);
-  stdin.on("drain", () => {
-    const waiting = drained;
-    drained = undefined;
-    waiting?.();
-  });
+  const notifyWriters = () => {
+    const waiting = waitingForDrain;
+    waitingForDrain = [];
+    for (const resolve of waiting) resolve();
+  };
+  stdin.on("drain", notifyWriters);
 
   const exited = streams.ended.then((exit) => {
     isOver = true;
     finish();
-    drained?.();
+    notifyWriters();
     return { ...exit, stderr: said };
   });
   const process: RemoteProcess = {
@@ -105,9 +107,7 @@ export function streamProcess(
   return process;
 
   async function waitForDrain(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      drained = resolve;
-    });
+    await new Promise<void>((resolve) => waitingForDrain.push(resolve));
     if (isOver) return failWrite();
   }
 

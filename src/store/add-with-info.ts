@@ -62,7 +62,7 @@ export function addWithInfo(
   if (signatures === "check") requireVouched(store, info);
   store.tempRoots.add([showPath(store, info.path)]);
   if (mode === "normal" && isValidPath(store, info.path)) return "already-valid";
-  const receiver = openInfoReceiver(store, info, mode);
+  const receiver = openInfoReceiver(store, info, (tree) => placeObject(store, tree, info, mode));
   try {
     runSync(readNar(receiver.visitor), reader);
     receiver.finish();
@@ -81,11 +81,21 @@ export interface InfoReceiver {
   abandon(): void;
 }
 
-/** `abandon` must be called in the end, whatever happens. Signatures are the caller's affair: {@link requireVouched}. */
-export function openInfoReceiver(store: LocalStore, info: PathInfo, mode: PlaceMode): InfoReceiver {
+/**
+ * `abandon` must be called in the end, whatever happens. Signatures are the caller's affair: {@link requireVouched}.
+ * @param place puts the tree in its place when it is what the info says
+ */
+export function openInfoReceiver(
+  store: LocalStore,
+  info: PathInfo,
+  place: (tree: ReceivedTree, info: PathInfo) => void,
+): InfoReceiver {
   requireWritable(store);
   store.tempRoots.add([showPath(store, info.path)]);
-  const addresser = info.contentAddress === undefined ? undefined : contentHasher(info, info.contentAddress);
+  const { contentAddress } = info;
+  // Without a reference to itself a tree's address is the hash of its NAR, which is computed anyway.
+  const isNarHash = contentAddress !== undefined && isAddressedByNar(info, contentAddress);
+  const addresser = contentAddress === undefined || isNarHash ? undefined : contentHasher(info, contentAddress);
   const receiver = openTreeReceiver(store, ...(addresser === undefined ? [] : [addresser.visitor]));
   let state: "open" | "over" = "open";
   return {
@@ -94,8 +104,8 @@ export function openInfoReceiver(store: LocalStore, info: PathInfo, mode: PlaceM
       const tree = receiver.finish();
       state = "over";
       try {
-        compare(store, info, tree, addresser?.finish());
-        placeObject(store, tree, info, mode);
+        compare(store, info, tree, isNarHash ? tree.hash : addresser?.finish());
+        place(tree, info);
       } finally {
         tree.discard();
       }
@@ -141,6 +151,11 @@ function compare(store: LocalStore, info: PathInfo, tree: ReceivedTree, contentH
   if (stated === undefined || contentHash === undefined || equalHashes(contentHash, stated.hash)) return;
   const actual = printContentAddress({ ...stated, hash: contentHash });
   throw new ContentMismatch(path, "content address", printContentAddress(stated), actual);
+}
+
+function isAddressedByNar({ path, references }: PathInfo, address: ContentAddress): boolean {
+  const isNar = address.kind === "fixed" && address.method === "recursive" && address.hash.algo === "sha256";
+  return isNar && !references.includes(path);
 }
 
 interface ContentHasher {

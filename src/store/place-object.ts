@@ -49,10 +49,15 @@ export function placeLockedObject(store: LocalStore, tree: ReceivedTree, info: O
   ]);
 }
 
+/** Does the process that started us hold the path's lock for us? */
+export function isLockedForUs(store: LocalStore, path: StorePath): boolean {
+  const held = process.env["NIX_HELD_LOCKS"]?.split(/\s+/) ?? [];
+  return held.includes(showPath(store, path));
+}
+
 /** Runs `body` with the path locked, unless the process that started us holds the lock for us (NIX_HELD_LOCKS). */
 function withObjectLock(store: LocalStore, path: StorePath, body: () => void): void {
-  const held = (process.env["NIX_HELD_LOCKS"] ?? "").split(/\s+/);
-  if (held.includes(showPath(store, path))) return body();
+  if (isLockedForUs(store, path)) return body();
   const locks = lockPaths([realPath(store, path)], () => {
     store.reporter.message("error", `waiting for lock on '${showPath(store, path)}'...`);
   });
@@ -65,13 +70,16 @@ function withObjectLock(store: LocalStore, path: StorePath, body: () => void): v
   }
 }
 
-function moveIntoPlace(store: LocalStore, tree: ReceivedTree, path: StorePath): void {
+/** For a path that is not valid and that the caller has locked. Registering is the caller's. */
+export function moveToInvalid(store: LocalStore, tree: ReceivedTree, path: StorePath): void {
   const destination = realPath(store, path);
-  if (!isValidPath(store, path)) {
-    deleteTree(destination);
-    tree.moveTo(destination);
-    return;
-  }
+  deleteTree(destination);
+  tree.moveTo(destination);
+}
+
+function moveIntoPlace(store: LocalStore, tree: ReceivedTree, path: StorePath): void {
+  if (!isValidPath(store, path)) return moveToInvalid(store, tree, path);
+  const destination = realPath(store, path);
   // Repair: at no moment may the valid path be missing, if the file system can swap.
   const replacement = realPath(store, scratchPath(store, "repair"));
   tree.moveTo(replacement);

@@ -1,5 +1,5 @@
 /** `--serve`: the serve protocol on standard input and output, for a client behind ssh. Also `silo serve`. */
-import { addWithInfo } from "../../store/add-with-info.ts";
+import { localIncomingPaths } from "../../remote/serve/incoming-paths.ts";
 import { serve } from "../../remote/serve/server.ts";
 import { serveStreams } from "../../remote/serve/serve-streams.ts";
 import { requireLocal, withStore } from "../open-store.ts";
@@ -14,8 +14,7 @@ export async function serveClient({ session, line, operands }: OperationContext)
       {
         store,
         access: line.has("write") ? "write" : "read-only",
-        addWithInfo: (info, reader) =>
-          void addWithInfo(requireLocal(store), info, reader, { signatures: "trust", mode: "normal" }),
+        incoming: localIncomingPaths(requireLocal(store)),
         openBuilds: () => {
           throw new Error("not yet");
         },

@@ -29,6 +29,8 @@ export class CannotWriteNar extends SiloError {
 
 /** Small pieces are gathered up to this many bytes. */
 const bufferSize = 64 * 1024;
+/** The buffer begins with this many: most NARs of a copy are small, and memory for thousands of them takes longer than they do. */
+const firstBufferSize = 16 * 1024;
 /** Contents of at least this many bytes are handed on without copying. */
 const directSize = 16 * 1024;
 
@@ -38,9 +40,9 @@ const maxPiece = 8 * 1024;
 
 /** Hands the NAR of the tree that it visits to `onBytes`; a chunk is valid during the call only. */
 export class NarWriter implements NarVisitor {
-  private readonly buffer = new Uint8Array(bufferSize);
+  private buffer = new Uint8Array(firstBufferSize);
   /** The same bytes. What is handed on is no Buffer, whose `slice` would not copy. */
-  private readonly view = Buffer.from(this.buffer.buffer);
+  private view = Buffer.from(this.buffer.buffer);
   private length = 0;
   private flushed = 0;
   /** For every open directory, the name of the entry written last. */
@@ -85,7 +87,7 @@ export class NarWriter implements NarVisitor {
       this.flushed += chunk.length;
       this.onBytes(chunk);
     } else {
-      if (this.length + chunk.length > bufferSize) this.flush();
+      this.reserve(chunk.length);
       this.buffer.set(chunk, this.length);
       this.length += chunk.length;
     }
@@ -146,7 +148,17 @@ export class NarWriter implements NarVisitor {
 
   /** Makes room for all that one call writes besides contents. */
   private room(): void {
-    if (this.length + maxPiece > bufferSize) this.flush();
+    this.reserve(maxPiece);
+  }
+
+  /** Room for at most {@link directSize} bytes: by a larger buffer until it has its size, then by handing on. */
+  private reserve(size: number): void {
+    if (this.length + size <= this.buffer.length) return;
+    if (this.buffer.length === bufferSize) return this.flush();
+    const larger = new Uint8Array(bufferSize);
+    larger.set(this.buffer.subarray(0, this.length));
+    this.buffer = larger;
+    this.view = Buffer.from(larger.buffer);
   }
 
   private flush(): void {

@@ -3,6 +3,7 @@ import { runSync } from "../../formats/codec.ts";
 import { parseStorePath, type StorePath } from "../../formats/store-path.ts";
 import { openInfoReceiver } from "../../store/add-with-info.ts";
 import type { LocalStore } from "../../store/local-store.ts";
+import { placeObject } from "../../store/place-object.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import { requirePathInfo } from "../../store/queries.ts";
 import type { Served, ServeStreams } from "../serve/server.ts";
@@ -37,7 +38,7 @@ const maxWaiting = 1000;
 
 export function extensionServer(
   store: LocalStore,
-  access: Served["access"],
+  { access }: Pick<Served, "access">,
   { reader, write }: ServeStreams,
 ): ExtensionServer {
   const offers = new Map<StorePath, Offer>();
@@ -87,7 +88,7 @@ export function extensionServer(
   }
 
   function place({ info, tree, sources }: Offer): "valid" | "refused" {
-    const receiver = openInfoReceiver(store, info, "normal");
+    const receiver = openInfoReceiver(store, info, (received) => placeObject(store, received, info, "normal"));
     try {
       const failure = runSync(rebuildTree(tree, sources, receiver.visitor), reader);
       if (failure !== undefined) throw failure;

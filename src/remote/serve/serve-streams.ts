@@ -2,14 +2,17 @@
 import { writeAll } from "../../sys/descriptor.ts";
 import { fdReader } from "../../sys/fd-reader.ts";
 import { isInputOver } from "../../sys/input-end.ts";
+import { poll } from "../../sys/poll.ts";
 import type { ServeStreams } from "./server.ts";
 
 /** Milliseconds between two looks: nobody waits for the end of a build that nobody wants. */
 const watchInterval = 100;
 
 export function serveStreams(inFd: number, outFd: number): ServeStreams {
+  const reader = fdReader(inFd, "standard input");
   return {
-    reader: fdReader(inFd, "standard input"),
+    reader,
+    hasInput: () => reader.buffered > 0 || poll([{ fd: inFd, wait: "readable" }], 0)[0]!.readable,
     write: (bytes) => writeAll(outFd, bytes),
     async untilHangUp(run) {
       const controller = new AbortController();

@@ -33,14 +33,23 @@ export interface Served {
   readonly store: Store;
   /** Without `--write` nothing is added and nothing built. */
   readonly access: "read-only" | "write";
-  /** Adds a path whose NAR the reader gives next, without looking at signatures; of a path that is valid nothing need be read. */
-  addWithInfo(info: PathInfo, reader: SyncReader): void;
+  /** How paths come in: signatures are not looked at. */
+  readonly incoming: IncomingPaths;
   /** The scheduler, with the limits that the client wants. */
   openBuilds(settings: ServeBuildSettings): Promise<BuildService>;
 }
 
+export interface IncomingPaths {
+  /** Adds a path whose NAR the reader gives next, soon or with {@link flush}; of a path that is valid nothing need be read. */
+  add(info: PathInfo, reader: SyncReader): void;
+  /** Makes valid what has been added. */
+  flush(): void;
+}
+
 export interface ServeStreams {
   readonly reader: SyncReader & { atEnd(): boolean };
+  /** Is there input that can be read without waiting? */
+  hasInput(): boolean;
   write(bytes: Uint8Array): void;
   /** Runs a build with a signal that fires when the client hangs up. */
   untilHangUp<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T>;
@@ -63,16 +72,46 @@ export async function serve(served: Served, streams: ServeStreams): Promise<void
   if (version.kind === "1.1") return serveOldClient(served, streams);
   const context = serveContext(served.store.storeDir, version.minor);
   const { local } = served.store;
-  const extension = local === undefined ? undefined : extensionServer(local, served.access, streams);
-  while (!reader.atEnd()) {
+  const extension = local === undefined ? undefined : extensionServer(local, served, streams);
+  // A client that sends many paths without waiting for answers gets these, and the paths become valid, together.
+  let owedAnswers = 0;
+  const settle = () => {
+    served.incoming.flush();
+    const writer = new WireWriter();
+    for (; owedAnswers > 0; owedAnswers--) commands.addToStoreNar.reply.write(writer, undefined, context);
+    write(writer.take());
+  };
+  for (;;) {
+    if (owedAnswers > 0 && !streams.hasInput()) settle();
+    if (reader.atEnd()) break;
     const code = runSync(readNumber("command", 0xffff_ffff), reader);
     const name = commandName(code);
+    if (name === "addToStoreNar") {
+      addToStoreNar(served, streams, context);
+      owedAnswers++;
+      continue;
+    }
+    if (owedAnswers > 0) settle();
     if (name !== undefined) await run(served, streams, context, name);
     else if (extension?.serve(code) !== true) throw new UnknownCommand(`unknown serve command ${code}`);
   }
 }
 
-async function run(served: Served, streams: ServeStreams, context: WireContext, name: CommandName): Promise<void> {
+/** Its answer is owed. */
+function addToStoreNar(served: Served, { reader }: ServeStreams, context: WireContext): void {
+  const { path, narSize, ...info } = runSync(commands.addToStoreNar.request.read(context, "request"), reader);
+  requireWriteAccess(served, "importing paths");
+  const nar = limitedReader(reader, narSize);
+  served.incoming.add({ path, narSize, ...info }, nar);
+  nar.drain();
+}
+
+async function run(
+  served: Served,
+  streams: ServeStreams,
+  context: WireContext,
+  name: Exclude<CommandName, "addToStoreNar">,
+): Promise<void> {
   const { store } = served;
   const { reader, write } = streams;
   const request = <N extends CommandName>(command: N) =>
@@ -134,15 +173,6 @@ async function run(served: Served, streams: ServeStreams, context: WireContext, 
         builds.buildDerivation(drv.drvPath, drv.derivation, "normal", signal),
       );
       reply(name, result);
-      break;
-    }
-    case "addToStoreNar": {
-      const { path, narSize, ...info } = request(name);
-      requireWriteAccess(served, "importing paths");
-      const nar = limitedReader(reader, narSize);
-      served.addWithInfo({ path, narSize, ...info }, nar);
-      nar.drain();
-      reply(name, undefined);
       break;
     }
   }
