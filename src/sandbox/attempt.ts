@@ -33,7 +33,7 @@ type OnLog = (bytes: Uint8Array) => void;
 export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: command }: AttemptOptions): Attempt {
   const { isolation, user } = spec;
   catchChildSignals();
-  if (user !== undefined) endUserProcesses(user.uid, command);
+  if (user !== undefined) endUserProcesses(user.uid);
   if (isolation.kind === "sandbox") makeSandboxRoot(isolation, user);
   const log = openTerminalLog(user?.uid, onLog);
   const status = pipe();
@@ -69,7 +69,15 @@ function superviseAttempt(spec: BuilderSpec, started: Supervised, command: reado
     userKind: user === undefined ? "caller" : "build-user",
     buildDir: spec.buildDir,
   };
-  if (!sandboxed) watchOver(session, command);
+  if (!sandboxed) {
+    try {
+      watchOver(session, command);
+    } catch (error) {
+      killGroup(pid);
+      reap(pid);
+      throw error;
+    }
+  }
 
   async function finish(killed: boolean): Promise<AttemptEnd> {
     // With the first process of its namespace, everything in a sandbox has ended.
@@ -77,16 +85,19 @@ function superviseAttempt(spec: BuilderSpec, started: Supervised, command: reado
       killGroup(pid);
       while (killLeftovers(session)) await nextMoment();
     }
-    if (user !== undefined) endUserProcesses(user.uid, command);
     while (log.drain()) await nextMoment();
     log.close();
     const failure = explainFailure(channel, child);
     state = "gone";
     const end = reap(pid);
+    if (user !== undefined) endUserProcesses(user.uid);
     if (!sandboxed) endWatch(pid);
     if (sandboxed) {
-      if (!killed) takeOutputs(isolation);
-      removeSandboxRoot(isolation);
+      try {
+        if (!killed) takeOutputs(isolation);
+      } finally {
+        removeSandboxRoot(isolation);
+      }
     }
     return failure ?? end;
   }

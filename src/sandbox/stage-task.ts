@@ -26,18 +26,12 @@ export interface StagedDownloads {
   readonly userAgentSuffix: string;
 }
 
-/** Kills every process of a user. */
-export interface KillUserTask {
-  readonly kind: "kill-user";
-  readonly uid: number;
-}
-
 /** Kills what builders have left when the process that watched over them is gone. */
 export interface WatchdogTask {
   readonly kind: "watchdog";
 }
 
-export type StageTask = BuiltinTask | KillUserTask | WatchdogTask;
+export type StageTask = BuiltinTask | WatchdogTask;
 
 const options = { useRecords: false, tagUint8Array: false };
 

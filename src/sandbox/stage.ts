@@ -16,8 +16,6 @@ export async function runStage(): Promise<number> {
   switch (task.kind) {
     case "builtin":
       return buildHere(task);
-    case "kill-user":
-      return (await import("./kill-user.ts")).killUserHere(task.uid);
     case "watchdog":
       return (await import("./watchdog.ts")).watch();
   }

@@ -8,6 +8,7 @@
 import { close, O_WRONLY, open, pipe, read, writeAll } from "../sys/descriptor.ts";
 import { pause } from "../sys/pause.ts";
 import { processStatus } from "../sys/process-table.ts";
+import { isSystemError } from "../sys/system-error.ts";
 import { type BuilderSession, killGroup, killLeftovers } from "./leftovers.ts";
 import { channelFd } from "./start-process.ts";
 import { helperStart, startStage } from "./start-stage.ts";
@@ -44,13 +45,27 @@ let control: number | undefined;
 
 /** In silo: has the session ended when silo is killed. The watchdog starts with the first one. @throws SystemError */
 export function watchOver(session: BuilderSession, command?: readonly string[]): void {
+  const line = Buffer.from(`${JSON.stringify(session)}\n`, "latin1");
   control ??= startWatchdog(command);
-  writeAll(control, Buffer.from(`${JSON.stringify(session)}\n`, "latin1"));
+  try {
+    writeAll(control, line);
+  } catch (error) {
+    if (!isSystemError(error, "EPIPE")) throw error;
+    // Somebody killed it: the builders that are running go without.
+    close(control);
+    control = startWatchdog(command);
+    writeAll(control, line);
+  }
 }
 
 /** In silo: the session has ended. */
 export function endWatch(leader: number): void {
-  if (control !== undefined) writeAll(control, Buffer.from(`${leader}\n`));
+  if (control === undefined) return;
+  try {
+    writeAll(control, Buffer.from(`${leader}\n`));
+  } catch (error) {
+    if (!isSystemError(error, "EPIPE")) throw error; // the next builder gets another watchdog
+  }
 }
 
 function startWatchdog(command: readonly string[] | undefined): number {
