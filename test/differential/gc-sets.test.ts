@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { lstatSync } from "node:fs";
 import { describe, test } from "node:test";
 import { collectGarbage } from "../../src/gc/collect-garbage.ts";
 import type { CollectAction } from "../../src/store/collect-service.ts";
@@ -45,7 +46,9 @@ function compareSets(fixture: StoreFixture, seed: number, keepOutputs: boolean, 
       .slice(0, -1);
   // Nix deletes what is no store path even when it only prints, and prints it then.
   assert.deepEqual(dead, nix("--print-dead").sort(), `dead paths of store ${seed}`);
-  assert.deepEqual(live, nix("--print-live").sort(), `live paths of store ${seed}`);
+  // Whether Nix comes upon a live path without files depends on which root it meets first.
+  const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  assert.deepEqual(live.filter(isThere), nix("--print-live").filter(isThere).sort(), `live paths of store ${seed}`);
   const foreign = dead.filter((path) => tryParseStorePath(path.slice(fixture.storeDir.length + 1)) === undefined);
   assert.equal(new Set([...live, ...dead]).size, live.length + dead.length, `a path of store ${seed} is in both sets`);
   assert(foreign.every((path) => path.startsWith(fixture.storeDir)));

@@ -3,7 +3,7 @@
  * the name. Processes that inherited the descriptor share its position, so each record goes to one of them.
  */
 import { decodeBytes } from "../../formats/byte-string.ts";
-import { read } from "../../sys/descriptor.ts";
+import { close, O_RDONLY, open, read } from "../../sys/descriptor.ts";
 import { memoryFile } from "../../sys/memory-file.ts";
 
 const recordSize = 256;
@@ -16,7 +16,13 @@ export function makeQueue(names: Iterable<string>): number {
     records[i * recordSize] = name.length;
     records.write(name, i * recordSize + 1, "latin1");
   });
-  return memoryFile("silo-trash", records);
+  const file = memoryFile("silo-trash", records);
+  try {
+    // The kernel moves the position of an open file under a lock, except for what memfd_create itself returns.
+    return open(`/proc/self/fd/${file}`, O_RDONLY);
+  } finally {
+    close(file);
+  }
 }
 
 const record = Buffer.alloc(recordSize);
