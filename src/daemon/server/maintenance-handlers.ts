@@ -42,7 +42,9 @@ export const maintenanceHandlers = {
     return undefined;
   },
   optimiseStore({ store, reporter }) {
-    optimiseStore(store, (path) => reporter.message("chatty", `optimising '${showPath(store, path)}'`));
+    const stats = optimiseStore(store, (path) => reporter.message("chatty", `optimising '${showPath(store, path)}'`));
+    const freed = (stats.bytesFreed / 2 ** 20).toFixed(2);
+    reporter.message("info", `${freed} MiB freed by hard-linking ${stats.filesLinked} files`);
     return undefined;
   },
   async verifyStore(session, { checkContents, repair }) {
