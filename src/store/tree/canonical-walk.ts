@@ -2,19 +2,16 @@
  * Taking a tree that somebody else made (a builder) into the store in one pass: while it is shown to a visitor, each file
  * gets canonical metadata and, where files are shared, becomes a link to the inode that others with its contents have.
  */
-import { createHash } from "../../formats/node-crypto.ts";
-import { encodeBase32 } from "../../formats/base32.ts";
 import type { ByteString } from "../../formats/byte-string.ts";
 import { maxDepth } from "../../formats/nar/format.ts";
 import type { NarVisitor } from "../../formats/nar/visitor.ts";
-import { NarWriter } from "../../formats/nar/write-nar.ts";
 import { close, O_NOFOLLOW, O_RDONLY, openAt, read } from "../../sys/descriptor.ts";
 import { readDirectoryEntries } from "../../sys/directory.ts";
 import { fchmod, setDescriptorMtime } from "../../sys/metadata.ts";
 import { readlink } from "../../sys/names.ts";
 import type { Stat } from "../../sys/stat.ts";
 import { AT_FDCWD } from "../../sys/syscall.ts";
-import { symlinkLinkName } from "../link-hash.ts";
+import { linkHasher, symlinkLinkName } from "../link-hash.ts";
 import type { FileSharer } from "../optimise.ts";
 import {
   canonicalMtimeSec,
@@ -59,28 +56,23 @@ export function walkCanonicalising(
   function file(dirFd: number, name: string, status: Stat, shown: string, entryName: string): string | undefined {
     const { size, mode } = status;
     const kind = mode & ownerExecute ? "executable" : "regular";
-    const linkHasher = sharer === undefined ? undefined : createHash("sha256");
-    const linkNar = linkHasher === undefined ? undefined : new NarWriter((bytes) => linkHasher.update(bytes));
+    const shared = sharer === undefined ? undefined : linkHasher(kind, size);
     const fd = openAt(dirFd, name, O_RDONLY | O_NOFOLLOW);
     try {
       visitor.file(entryName as ByteString, kind, size);
-      linkNar?.file("" as ByteString, kind, size);
       for (let left = size; left > 0; ) {
         const count = read(fd, left < chunk.length ? chunk.subarray(0, left) : chunk);
         if (count === 0) throw new UnsupportedFile(shown, `it shrank from ${size} bytes while being read`);
         const bytes = chunk.subarray(0, count);
         visitor.contents(bytes);
-        linkNar?.contents(bytes);
+        shared?.feed(bytes);
         left -= count;
       }
       visitor.endFile();
     } finally {
       close(fd);
     }
-    if (linkNar === undefined || linkHasher === undefined) return undefined;
-    linkNar.endFile();
-    linkNar.finish();
-    return encodeBase32(linkHasher.digest());
+    return shared?.finish();
   }
 
   function directory(dirFd: number, name: string, status: Stat, shown: string, entryName: string, depth: number): void {
