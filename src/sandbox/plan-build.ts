@@ -4,6 +4,7 @@
  */
 import type { BuilderSpec } from "../store/builder-runner.ts";
 import { dropCapabilities, setGroup, setSupplementaryGroups, setUser } from "../sys/credential-calls.ts";
+import { inheritFileLimit } from "../sys/inherited-limit.ts";
 import { scopeAbstractSockets } from "../sys/network-calls.ts";
 import type { PlannedCall } from "../sys/planned-calls.ts";
 import {
@@ -38,6 +39,7 @@ export function planBuild(spec: BuilderSpec, ids: BuilderIds, detachedRoot: numb
     changeDirectory(sandboxed ? isolation.buildDirInside : buildDir),
     addPersona(personaFor(system, process.arch, kernel)),
     disableCoreDumps(),
+    ...inheritFileLimit(),
     dieWithParent(), // forgotten when the user changed
     reportReady(), // fails when there is no parent any more
   ];

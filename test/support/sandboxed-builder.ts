@@ -2,12 +2,13 @@
  * Runs builders through the runner as the scheduler does, in a temporary store of their own. The builder is a shell
  * script for busybox, statically linked, so that it needs no libraries.
  */
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { builderRunner, type RunnerOptions } from "../../src/sandbox/run-builder.ts";
 import type { ByteString } from "../../src/formats/byte-string.ts";
 import { parseStoreDir, parseStorePath, type StorePath } from "../../src/formats/store-path.ts";
+import { deleteTree } from "../../src/sys/delete-tree.ts";
 import type {
   BuilderExit,
   BuilderProgram,
@@ -124,7 +125,7 @@ export function testStore(): TestStore {
     out,
     start,
     run: (what) => start(what).outcome,
-    remove: () => rmSync(dir, { recursive: true, force: true }),
+    remove: () => void deleteTree(dir), // outputs may be read-only
   };
 }
 
