@@ -1,19 +1,23 @@
 # The standard environment of silo's recipes: runs in a POSIX shell, told by variables what to do. Each phase is a script of the
-# recipe's own, in the variable named after it, or the default below.
+# recipe's own, in the variable named after it, or the default below. With arguments, it runs these as a command in the environment of
+# a build: `silo shell` does that, in the user's own surroundings.
 set -eu
 
-export HOME=/homeless-shelter
-export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1} ZERO_AR_DATE=1 TZ=UTC LC_ALL=C
-unset OLDPWD
-umask 022
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1} ZERO_AR_DATE=1
+if [ $# -eq 0 ]; then
+  export HOME=/homeless-shelter TZ=UTC LC_ALL=C
+  unset OLDPWD
+  umask 022
+  PATH=
+fi
 
 # Directories of what the recipe names come before those of the machine.
-PATH=
+dirs=
 for dir in $tools $libraries; do
-  if [ -d "$dir/bin" ]; then PATH=$PATH${PATH:+:}$dir/bin; fi
+  if [ -d "$dir/bin" ]; then dirs=$dirs${dirs:+:}$dir/bin; fi
 done
-for dir in $hostPath; do PATH=$PATH${PATH:+:}$dir; done
-export PATH
+for dir in $hostPath; do dirs=$dirs${dirs:+:}$dir; done
+export PATH="$dirs${PATH:+:$PATH}"
 
 joinPath() { # VARIABLE DIRECTORY: puts the directory behind what the variable has
   eval "$1=\${$1:+\$$1:}\$2; export $1"
@@ -28,6 +32,12 @@ for dir in $libraries; do
     if [ -d "$dir/$pc/pkgconfig" ]; then joinPath PKG_CONFIG_PATH "$dir/$pc/pkgconfig"; fi
   done
 done
+
+if [ $# -gt 0 ]; then
+  unset dirs dir pc
+  set +eu
+  exec "$@"
+fi
 
 unpackDefault() {
   [ -n "${src:-}" ] || return 0

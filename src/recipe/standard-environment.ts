@@ -10,6 +10,13 @@ import { RecipeError } from "./recipe-error.ts";
 import setupScript from "./setup.sh" with { type: "text" };
 import { sourceObject } from "./store-object.ts";
 
+const setupName = "silo-setup.sh";
+
+/** Is this argument of a builder the script of the standard environment? With a command behind it, it runs that. */
+export function isSetup(argument: string): boolean {
+  return argument.endsWith(`-${setupName}`);
+}
+
 /** Where machines have programs and what those need. */
 export const hostPaths: readonly string[] = ["/bin", "/usr", "/lib", "/lib64", "/etc/alternatives"];
 
@@ -118,7 +125,7 @@ function makeShellDerivation(
     if (Object.hasOwn(own, key))
       throw new RecipeError(`${what} '${name}': '${key}' is an option of its own; it does not go into 'env'`);
   }
-  const setup = sourceObject(evaluation, makeText(evaluation, "silo-setup.sh", setupScript));
+  const setup = sourceObject(evaluation, makeText(evaluation, setupName, setupScript));
   const { outputs, system } = options;
   return makeDerivation(evaluation, {
     name,
