@@ -4,6 +4,7 @@ import type { Applet } from "./applet.ts";
 /** Programs of Nix: `ln -s silo nix-store` makes one, `silo nix-store` runs one. */
 export const nixApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   "nix-store": async () => (await import("./nix-store/nix-store.ts")).nixStore,
+  "nix-collect-garbage": async () => (await import("./nix-collect-garbage.ts")).nixCollectGarbage,
   "nix-copy-closure": async () => (await import("./nix-copy-closure.ts")).nixCopyClosure,
   "nix-daemon": async () => (await import("./nix-daemon.ts")).nixDaemon,
   "nix-hash": async () => (await import("./nix-hash.ts")).nixHash,
@@ -18,6 +19,7 @@ export const siloApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   daemon: async () => (await import("./nix-daemon.ts")).siloDaemon,
   derivation: async () => (await import("./silo/derivation.ts")).derivation,
   doctor: async () => (await import("./silo/doctor.ts")).doctor,
+  gc: async () => (await import("./nix-collect-garbage.ts")).gc,
   hash: async () => (await import("./silo/hash.ts")).hash,
   init: async () => (await import("./silo/init.ts")).init,
   install: async () => (await import("./silo/install/install.ts")).install,

@@ -48,6 +48,7 @@ export const nixStore = commandApplet(spec, runOperation);
 async function runOperation(line: CommandLine, io: Io): Promise<number> {
   const operation = chooseOperation(line);
   for (const name of line.given.keys()) {
+    if (name === "delete" && operation === operations["gc"]) continue;
     const isKnown = [commonOptions, generalOptions, operation.options].some((table) => Object.hasOwn(table, name));
     if (!isKnown && operations[name] !== operation) throw new UsageError(`unknown flag '--${name}'`);
   }
@@ -58,7 +59,9 @@ async function runOperation(line: CommandLine, io: Io): Promise<number> {
 }
 
 function chooseOperation(line: CommandLine): OperationSpec {
-  const [name, ...others] = [...line.given.keys()].filter((each) => Object.hasOwn(operations, each));
+  const given = [...line.given.keys()].filter((each) => Object.hasOwn(operations, each));
+  // `--gc --delete` says what `--gc` does anyway.
+  const [name, ...others] = line.has("gc") ? given.filter((each) => each !== "delete") : given;
   if (name === undefined) throw new UsageError("no operation specified");
   if (others.length > 0) throw new UsageError("only one operation may be specified");
   return operations[name]!;

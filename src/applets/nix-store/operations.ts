@@ -42,6 +42,7 @@ export const operations: Readonly<Record<string, OperationSpec>> = {
       tree: { help: "The references as a tree of text" },
       graph: { help: "The references as a graph for dot" },
       graphml: { help: "The references as a graph in GraphML" },
+      roots: { help: "The roots that keep the paths" },
       resolve: { help: "The store paths that links lead to" },
       "include-outputs": { help: "With --requisites: of derivations, the existing outputs and their closures, too" },
       "use-output": { letter: "u", help: "Of derivations, ask about the outputs instead" },
@@ -128,6 +129,23 @@ export const operations: Readonly<Record<string, OperationSpec>> = {
       repair: { help: "Fetch or build again what is missing or damaged" },
     },
     load: async () => (await import("./verify.ts")).verify,
+  },
+  gc: {
+    summary: "Delete what no root needs",
+    usage: "[--print-roots | --print-live | --print-dead] [--max-freed BYTES]",
+    options: {
+      "print-roots": { help: "Print the roots and what they point to, and delete nothing" },
+      "print-live": { help: "Print what a root needs, and delete nothing" },
+      "print-dead": { help: "Print what would be deleted, and delete nothing" },
+      "max-freed": { operands: ["BYTES"], help: "Stop when so many bytes are freed; K, M, G and T are powers of 1024" },
+    },
+    load: async () => (await import("./gc.ts")).gc,
+  },
+  delete: {
+    summary: "Delete paths that nothing needs",
+    usage: "[--ignore-liveness] PATHS…",
+    options: { "ignore-liveness": { help: "Even if a root needs them, as long as no other path refers to them" } },
+    load: async () => (await import("./delete.ts")).deletePaths,
   },
   "verify-path": {
     summary: "Check that the contents of paths are what they were",

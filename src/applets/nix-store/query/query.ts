@@ -33,6 +33,7 @@ const queries: Readonly<Record<string, () => Promise<RunQuery>>> = {
   tree: async () => (await import("./tree.ts")).tree,
   graph: async () => (await import("./dot-graph.ts")).dotGraph,
   graphml: async () => (await import("./graphml.ts")).graphml,
+  roots: async () => (await import("./roots.ts")).roots,
   resolve: async () => (await import("./path-queries.ts")).resolve,
 };
 
