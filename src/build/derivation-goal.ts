@@ -3,7 +3,8 @@
  * build-sandbox, "Goal flow for one derivation".
  */
 import { unionOutputs, allOutputs, type WantedOutputs, wantOutput } from "../formats/derivation-outputs.ts";
-import type { StorePath } from "../formats/store-path.ts";
+import { compareBytes } from "../formats/byte-string.ts";
+import { nameOf, type StorePath } from "../formats/store-path.ts";
 import type { BuildMode } from "../store/build-service.ts";
 import { showPath } from "../store/local-store.ts";
 import { queryValidPaths } from "../store/queries.ts";
@@ -197,6 +198,12 @@ function substituteOutputs(run: BuildRun, { drvPath, wanted, mode }: DerivationG
   return waitForGoals(run, goals);
 }
 
+/** As in Nix: what is called "aardvark" is always built before "baboon". */
+function byName(a: { readonly drvPath: StorePath }, b: { readonly drvPath: StorePath }): number {
+  const [nameOfA, nameOfB] = [nameOf(a.drvPath), nameOf(b.drvPath)];
+  return compareBytes(nameOfA, nameOfB) || compareBytes(a.drvPath, b.drvPath);
+}
+
 function realiseInputs(run: BuildRun, { drvPath, mode }: DerivationGoal): Promise<Tally> {
   const { graph } = run;
   const { inputs, sources } = graph.summaryOf(drvPath);
@@ -206,7 +213,7 @@ function realiseInputs(run: BuildRun, { drvPath, mode }: DerivationGoal): Promis
     const valid = queryValidPaths(run.store, sources);
     for (const path of sources) if (!valid.has(path)) goals.push(substitutionGoal(run, path, "normal"));
   }
-  for (const input of inputs) {
+  for (const input of [...inputs].sort(byName)) {
     const outputs = graph.outputsOf(input.drvPath);
     const isValid = (name: string) => outputs?.has(name) && graph.isKnownValid(outputs.get(name)!);
     if (mode !== "repair" && outputs !== undefined && [...input.outputs].every(isValid)) continue;

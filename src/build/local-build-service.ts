@@ -1,8 +1,8 @@
 /** The scheduler: realises derivations and paths in the local store. */
 import type { BasicDerivation } from "../formats/derivation/derivation.ts";
 import { allOutputs, type DerivedPath, wantOutput } from "../formats/derivation-outputs.ts";
-import type { ByteString } from "../formats/byte-string.ts";
-import { isDerivationPath, type StorePath } from "../formats/store-path.ts";
+import { type ByteString, compareBytes } from "../formats/byte-string.ts";
+import { isDerivationPath, nameOf, type StorePath } from "../formats/store-path.ts";
 import type { BuildResult, BuiltOutput } from "../formats/worker-protocol/build-result.ts";
 import type { BuildMode, BuildService } from "../store/build-service.ts";
 import { showPath } from "../store/local-store.ts";
@@ -103,15 +103,30 @@ interface Target {
   readonly goal: Goal;
 }
 
-function startTargets(run: BuildRun, targets: readonly DerivedPath[], mode: BuildMode): Target[] {
+/** As in Nix: what is fetched comes first, and derivations come in the order of their names. */
+function orderOf(target: DerivedPath): string {
+  const path = target.kind === "built" ? target.drvPath : target.path;
+  return `${target.kind === "built" ? "b" : "a"}${nameOf(path)}/${path}`;
+}
+
+function startTargets(
+  run: BuildRun,
+  targets: readonly DerivedPath[],
+  mode: BuildMode,
+): ReadonlyMap<DerivedPath, Target> {
   const { graph } = run;
   graph.load(targets.flatMap((target) => (target.kind === "built" ? target.drvPath : [])));
-  return targets.map((target) => {
+  const started = new Map<DerivedPath, Target>();
+  for (const target of [...targets].sort((a, b) => compareBytes(orderOf(a), orderOf(b)))) {
     if (target.kind === "built") {
-      return { path: target.drvPath, goal: derivationGoal(run, target.drvPath, target.outputs, mode) };
+      const goal = derivationGoal(run, target.drvPath, target.outputs, mode);
+      started.set(target, { path: target.drvPath, goal });
+    } else {
+      const goal = substitutionGoal(run, target.path, mode === "repair" ? "repair" : "normal");
+      started.set(target, { path: target.path, goal });
     }
-    return { path: target.path, goal: substitutionGoal(run, target.path, mode === "repair" ? "repair" : "normal") };
-  });
+  }
+  return started;
 }
 
 async function buildPaths(
@@ -123,8 +138,7 @@ async function buildPaths(
 ): Promise<void> {
   if (mode === "normal" && areAllValid(helpers, graph, targets)) return;
   await inRun(helpers, signal, graph, async (run) => {
-    const started = startTargets(run, targets, mode);
-    const ended = await endOfTargets(run, started);
+    const ended = await endOfTargets(run, [...startTargets(run, targets, mode).values()]);
     const bad = ended.filter(({ outcome }) => outcome.kind !== "success");
     if (bad.length === 0) return;
     // Those that others waited for have been told of already.
@@ -144,9 +158,10 @@ async function buildPaths(
 function failedWith(run: BuildRun, failures: readonly (BuildFailure | undefined)[], message: string): BuildFailed {
   const { exitStatus } = run.failures;
   const told = failures.filter((failure) => failure !== undefined);
-  const [only] = failures;
-  if (failures.length === 1 && only !== undefined) return new BuildFailed(only.message, exitStatus, told);
-  for (const failure of told) tellFailure(run, failure);
+  const [first, ...others] = failures;
+  if (others.length === 0 && first !== undefined) return new BuildFailed(first.message, exitStatus, told);
+  // The first comes last, as in Nix.
+  for (const failure of [...others, first]) if (failure !== undefined) tellFailure(run, failure);
   return new BuildFailed(message, exitStatus, told);
 }
 
@@ -170,22 +185,25 @@ interface EndedTarget extends Target {
   readonly outcome: GoalOutcome;
 }
 
-/** All that have ended when nothing more is to be waited for. @throws Interrupted (rejects) when the caller stops the run */
+/** In the order of the targets, all that have ended when nothing more is to be waited for. @throws Interrupted (rejects) when the caller stops the run */
 async function endOfTargets(run: BuildRun, targets: readonly Target[]): Promise<EndedTarget[]> {
-  const ended: EndedTarget[] = [];
+  const outcomes = new Map<Target, GoalOutcome>();
   const keepGoing = run.store.settings.get("keep-going");
   await new Promise<void>((resolve, reject) => {
     let left = targets.length;
     if (left === 0) resolve();
     for (const target of targets) {
       target.goal.outcome.then((outcome) => {
-        ended.push({ ...target, outcome });
+        outcomes.set(target, outcome);
         left--;
         if (left === 0 || (outcome.kind === "failed" && !keepGoing)) resolve();
       }, reject);
     }
   });
-  return ended;
+  return targets.flatMap((target) => {
+    const outcome = outcomes.get(target);
+    return outcome === undefined ? [] : { ...target, outcome };
+  });
 }
 
 async function buildPathsWithResults(
@@ -197,10 +215,10 @@ async function buildPathsWithResults(
 ): ReturnType<BuildService["buildPathsWithResults"]> {
   return inRun(helpers, signal, graph, async (run) => {
     const started = startTargets(run, targets, mode);
-    const outcomes = new Map((await endOfTargets(run, started)).map(({ goal, outcome }) => [goal, outcome]));
-    return targets.map((target, index) => {
-      const { goal } = started[index]!;
-      return { target, result: buildResult(run, target, outcomes.get(goal)) };
+    const ended = await endOfTargets(run, [...started.values()]);
+    const outcomes = new Map(ended.map(({ goal, outcome }) => [goal, outcome]));
+    return targets.map((target) => {
+      return { target, result: buildResult(run, target, outcomes.get(started.get(target)!.goal)) };
     });
   });
 }

@@ -26,7 +26,9 @@ export function referencesGraphFiles(store: LocalStore, text: ByteString, inputs
   const files: GraphFile[] = [];
   for (let i = 0; i < tokens.length; i += 2) {
     const name = tokens[i]!;
-    if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) fail(`invalid file name '${name}' in 'exportReferencesGraph'`);
+    if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
+      throw new BuildFailure("misc-failure", `invalid file name '${name}' in 'exportReferencesGraph'`);
+    }
     const path = tokens[i + 1]!;
     if (!isInStore(store.storeDir, path)) fail(`'exportReferencesGraph' contains a non-store path '${path}'`);
     const infos = exportedGraph(store, [toStorePath(store.storeDir, path)], inputs);
