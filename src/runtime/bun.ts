@@ -1,6 +1,7 @@
 /** The runtime seam on Bun: `bun:sqlite` and `bun:ffi`. */
 /// <reference types="bun-types" />
 import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { noFTL } from "bun:jsc";
 import { constants, Database as BunDatabase, SQLiteError } from "bun:sqlite";
 import type {
   Database,
@@ -120,6 +121,9 @@ export const runtime: Runtime = {
   sqlFailure,
   syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => (native ?? load())(number, a, b, c, d, e, f),
   errno: () => read.i32(errnoAddress),
+  compileQuickly(functions) {
+    for (const each of functions) noFTL(each);
+  },
   addressOf: (buffer) => ptr(buffer),
   callLibrary,
   ownCommand,

@@ -129,6 +129,7 @@ export const runtime: Runtime = {
     return Number(syscall(BigInt(number), word(a), word(b), word(c), word(d), word(e), word(f)));
   },
   errno: () => errnoView?.getInt32() ?? 0,
+  compileQuickly() {}, // no such compiler
   addressOf,
   callLibrary,
   ownCommand,

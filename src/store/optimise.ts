@@ -16,6 +16,7 @@ import { type LocalStore, realPath, showPath } from "./local-store.ts";
 import { requireWritable } from "./open-local-store.ts";
 import { isValidPath, queryAllValidPaths } from "./queries.ts";
 import { canonicalMtimeSec } from "./tree/canonical-metadata.ts";
+import { compileQuickly } from "./tree/quick-compilation.ts";
 
 export interface OptimiseStats {
   /** Files that became links to another one's inode. */
@@ -36,6 +37,7 @@ export function optimiseStore(
   onPath: (path: StorePath, index: number, count: number) => void,
 ): OptimiseStats {
   requireWritable(store);
+  compileQuickly(optimiseDirectory, optimiseFile, shareFile, identify, replaceByLink, fileLinkName);
   const stats = noSavings();
   const linked = linkedInodes(store);
   const paths = queryAllValidPaths(store);
@@ -173,6 +175,7 @@ function shareFile(
     }
     makeWritable();
     if (replaceByLink(context, dirFd, name, linkName, shown, status) === "again") continue;
+    context.linked.add(known.inode);
     return;
   }
 }
@@ -209,7 +212,7 @@ let temporaries = 0;
 
 /** Puts a link to the known inode in the file's place, atomically. */
 function replaceByLink(
-  { store, links, stats, linked }: Context,
+  { store, links, stats }: Context,
   dirFd: number,
   name: string,
   linkName: string,
@@ -217,8 +220,8 @@ function replaceByLink(
   status: Stat,
 ): "done" | "again" {
   const temporary = `${store.realStoreDir}/.tmp-link-${process.pid}-${temporaries++}`;
-  tryUnlink(temporary); // of a dead process that had our pid
   const made = tryLink(linkName, temporary, links);
+  if (made === -EEXIST) tryUnlink(temporary); // of a dead process that had our pid
   if (made === -ENOENT || made === -EEXIST) return "again";
   if (made === -EMLINK) return fullyLinked(store, linkName, status);
   if (made < 0) throw new SystemError(`linking '.links/${linkName}' to '${temporary}'`, -made);
@@ -229,7 +232,6 @@ function replaceByLink(
     if (renamed === -EMLINK) return fullyLinked(store, linkName, status);
     throw new SystemError(`replacing '${shown}' by a link`, -renamed);
   }
-  linked.add(lstat(name, dirFd).inode);
   stats.filesLinked++;
   stats.bytesFreed += status.size;
   stats.blocksFreed += status.blocks;

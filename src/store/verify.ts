@@ -3,16 +3,21 @@
  * without a lock, which takes long; paths that a collector takes meanwhile are passed over.
  */
 import { SiloError } from "../error.ts";
-import { printBareHash, printHash } from "../formats/hash.ts";
+import { printHash } from "../formats/hash.ts";
 import { isInStore, type StorePath, tryParseStorePath } from "../formats/store-path.ts";
+import { O_NOFOLLOW, O_RDONLY, open, withDescriptor } from "../sys/descriptor.ts";
 import { readDirectory } from "../sys/directory.ts";
-import { exists, tryUnlink } from "../sys/names.ts";
+import { exists, readlink, tryUnlink } from "../sys/names.ts";
+import { type FileKind, fstat } from "../sys/stat.ts";
 import { withGcLock } from "./gc-lock.ts";
+import { fileLinkName, symlinkLinkName } from "./link-hash.ts";
 import { type LocalStore, realPath, showPath } from "./local-store.ts";
 import type { PathInfo } from "./path-info.ts";
 import { isValidPath, queryPathInfo } from "./queries.ts";
 import { registerValidPaths } from "./register.ts";
 import { hashTree } from "./tree/nar-hash.ts";
+import { compileQuickly } from "./tree/quick-compilation.ts";
+import { UnsupportedFile } from "./tree/walk.ts";
 
 export interface VerifyOptions {
   readonly contents: "existence-only" | "hash-contents";
@@ -106,11 +111,12 @@ function verifyLinks(store: LocalStore, options: VerifyOptions): Verdict {
   store.reporter.message("info", "checking link hashes...");
   const links = `${store.realStoreDir}/.links`;
   let verdict: Verdict = "good";
+  compileQuickly(linkNameOf, fileLinkName);
   for (const { name, kind } of readDirectory(links)) {
     if (kind === "directory") continue;
     const file = `${links}/${name}`;
     try {
-      const actual = printBareHash(hashTree(file, "sha256").hash, "base32");
+      const actual = linkNameOf(file, kind);
       if (actual === name) continue;
       store.reporter.message("error", `link '${file}' was modified! expected hash '${name}', got '${actual}'`);
     } catch (error) {
@@ -122,6 +128,17 @@ function verifyLinks(store: LocalStore, options: VerifyOptions): Verdict {
     else verdict = "errors";
   }
   return verdict;
+}
+
+/** What the file should be called. */
+function linkNameOf(file: string, kind: FileKind): string {
+  if (kind === "symlink") return symlinkLinkName(readlink(file));
+  // Not to be opened, as that could block.
+  if (kind === "other") throw new UnsupportedFile(file, "it is a socket, device or fifo");
+  return withDescriptor(open(file, O_RDONLY | O_NOFOLLOW), (fd) => {
+    const { size, mode } = fstat(fd);
+    return fileLinkName(fd, mode & 0o100 ? "executable" : "regular", size);
+  });
 }
 
 function verifyContents(store: LocalStore, paths: readonly StorePath[], options: VerifyOptions): Verdict {

@@ -20,6 +20,7 @@ import { currentUmask, fchmod, setDescriptorMtime, setMtime } from "../../sys/me
 import { mkdir, symlink } from "../../sys/names.ts";
 import { AT_FDCWD } from "../../sys/syscall.ts";
 import { canonicalMtimeSec } from "./canonical-metadata.ts";
+import { compileQuickly, methodsOf } from "./quick-compilation.ts";
 
 /**
  * `canonical`: as the store wants it from the start, modes 0444 and 0555, time 1, so that no second pass over the files
@@ -46,7 +47,7 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
     return kind === "executable" ? 0o777 : 0o666;
   };
 
-  return {
+  const restorer: TreeRestorer = {
     directory(name) {
       const dirFd = parent();
       mkdir(nameOf(name), canonical ? 0o700 : 0o777, dirFd);
@@ -85,4 +86,6 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
       file = -1;
     },
   };
+  compileQuickly(...methodsOf(restorer), parent, nameOf, modeOf);
+  return restorer;
 }

@@ -8,6 +8,7 @@ import { type DirectoryEntry, readDirectoryEntries } from "../../sys/directory.t
 import { readlink } from "../../sys/names.ts";
 import { type FileKind, fstat, lstat } from "../../sys/stat.ts";
 import { AT_FDCWD } from "../../sys/syscall.ts";
+import { compileQuickly } from "./quick-compilation.ts";
 
 /** Something on disk that cannot be in a store, or that changes while it is read. */
 export class UnsupportedFile extends SiloError {
@@ -26,12 +27,16 @@ export type PathFilter = (path: string, kind: FileKind) => boolean;
 const chunkSize = 256 * 1024;
 const ownerExecute = 0o100;
 
+/** For the next walk, while none is under way: stores have many small trees. */
+let spareBuffer: Buffer | undefined;
+
 /**
  * Reads the tree once. Contents are handed on in chunks of up to 256 KiB that alias one buffer.
  * @throws UnsupportedFile for sockets, devices and fifos, for trees too deep, and for files cut while being read
  */
 export function walkTree(path: string, visitor: NarVisitor, filter?: PathFilter): void {
-  const buffer = Buffer.allocUnsafeSlow(chunkSize);
+  const buffer = spareBuffer ?? Buffer.allocUnsafeSlow(chunkSize);
+  spareBuffer = undefined;
 
   function node(dirFd: number, name: string, kind: FileKind, shown: string, entryName: string, depth: number): void {
     if (depth >= maxDepth) throw new UnsupportedFile(shown, `it lies in ${maxDepth} directories or more`);
@@ -79,7 +84,12 @@ export function walkTree(path: string, visitor: NarVisitor, filter?: PathFilter)
     }
   }
 
-  node(AT_FDCWD, path, lstat(path).kind, path, "", 0);
+  compileQuickly(node, file, directory, byName);
+  try {
+    node(AT_FDCWD, path, lstat(path).kind, path, "", 0);
+  } finally {
+    spareBuffer = buffer;
+  }
 }
 
 /** Names of one directory differ, so that equality need not be told. Units are bytes: `<` is the NAR's order. */
