@@ -20,11 +20,16 @@ import { type Goal, type GoalOutcome, startGoal, waitForGoals } from "./goal.ts"
 /** `repair` fetches a valid path again. */
 export type SubstitutionMode = "normal" | "repair";
 
-/** The goal for the path; the same one however often it is asked for. */
+/** The goal for the path: the same one however often it is asked for, but one that got nowhere is tried again. */
 export function substitutionGoal(run: BuildRun, path: StorePath, mode: SubstitutionMode): Goal {
   const known = run.substitutionGoals.get(path);
   if (known !== undefined) return known;
-  const goal = startGoal(run, () => substitute(run, path, mode));
+  const goal = startGoal(run, async () => {
+    const outcome = await substitute(run, path, mode);
+    // What is missing may be built meanwhile, this path or one that it refers to.
+    if (outcome.kind !== "success") run.substitutionGoals.delete(path);
+    return outcome;
+  });
   run.substitutionGoals.set(path, goal);
   return goal;
 }
