@@ -11,8 +11,6 @@ export interface BuiltinTask {
   readonly calls: readonly PlannedCall[];
   readonly name: string;
   readonly attributes: readonly (readonly [name: string, value: string])[];
-  /** `NAME=value` */
-  readonly env: readonly string[];
   readonly downloads: StagedDownloads;
 }
 

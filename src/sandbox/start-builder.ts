@@ -69,7 +69,7 @@ function startIn(
   ids: BuilderIds,
 ): StartedBuilder {
   const plan = planBuild(spec, ids, root === undefined ? undefined : auxiliaryFd);
-  const { output, channel } = start;
+  const { output, channel, stageCommand: command } = start;
   const common = { output, channel, life: "with-parent", namespaces, ids, ...(root && { auxiliary: root }) } as const;
   const env = [...spec.env].map(([name, value]) => `${name}=${value}`);
   const { program } = spec;
@@ -85,10 +85,11 @@ function startIn(
     calls: plan,
     name: program.name,
     attributes: [...program.attributes],
-    env,
     downloads: stagedDownloads(program.downloads),
   };
-  const started = startStage(task, { ...common, calls }, start.stageCommand);
+  // The runtime finds its proxy in its own environment.
+  const proxies = env.filter((entry) => /^(https?|all|no)_proxy=/i.test(entry));
+  const started = startStage(task, { ...common, calls }, { env: proxies, ...(command && { command }) });
   return { ...started, stageCalls: plan };
 }
 

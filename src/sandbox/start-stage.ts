@@ -15,13 +15,24 @@ export function helperStart(output: number, channel: number, life: ProcessStart[
   return { output, channel, life, namespaces: 0, ids: builderIds(undefined, "host"), calls: [] };
 }
 
+export interface StageProgram {
+  /** Instead of the own executable. */
+  readonly command?: readonly string[];
+  /** `NAME=value` */
+  readonly env?: readonly string[];
+}
+
 type StageStart = Omit<ProcessStart, "input" | "use">;
 
 /** @throws SystemError; see startProcess */
-export function startStage(task: StageTask, start: StageStart, command = ownCommand()): StartedProcess {
+export function startStage(
+  task: StageTask,
+  start: StageStart,
+  { command = ownCommand(), env = [] }: StageProgram = {},
+): StartedProcess {
   const input = memoryFile("silo-stage-task", encodeStageTask(task));
   const [path, ...args] = command;
-  const execute = executeProgram(path!, ["silo", ...args, stageCommand], []);
+  const execute = executeProgram(path!, ["silo", ...args, stageCommand], env);
   try {
     return startProcess({ ...start, input, use: "inherited", calls: [...start.calls, execute] });
   } finally {

@@ -72,7 +72,7 @@ function startWatchdog(command: readonly string[] | undefined): number {
   const ends = pipe();
   const nowhere = open("/dev/null", O_WRONLY);
   try {
-    startStage({ kind: "watchdog" }, helperStart(nowhere, ends.read, "own"), command);
+    startStage({ kind: "watchdog" }, helperStart(nowhere, ends.read, "own"), command && { command });
   } finally {
     close(nowhere);
     close(ends.read);

@@ -34,7 +34,7 @@ export function findLogin(netrc: string, host: string): Login | undefined {
 
 function tokens(netrc: string): string[] {
   // A macro ends at the first empty line.
-  const text = netrc.replace(/^\s*macdef\b[\s\S]*?(\n\s*\n|$)/gm, "\n").replace(/^\s*#.*$/gm, "");
+  const text = netrc.replace(/^\s*macdef\b[\s\S]*?(\n[ \t]*\n|$(?![\s\S]))/gm, "\n").replace(/^\s*#.*$/gm, "");
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, plain]) => {
     return plain ?? quoted!.replace(/\\(.)/g, "$1");
   });
