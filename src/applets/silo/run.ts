@@ -5,6 +5,7 @@ import { nameOf, printStorePath, type StorePath } from "../../formats/store-path
 import type { Store } from "../../store/store.ts";
 import { readDirectory } from "../../sys/directory.ts";
 import { kindOf } from "../../sys/names.ts";
+import { tryStat } from "../../sys/stat.ts";
 import type { Applet } from "../applet.ts";
 import { type CommandLine, commandApplet } from "../command-line.ts";
 import type { CommandSpec } from "../command-line/option-spec.ts";
@@ -61,7 +62,7 @@ async function runTarget(line: CommandLine<"program">, io: Io, programArgs: read
 function findProgram(store: Store, outputs: ReadonlyMap<string, StorePath>, wanted: ByteString | undefined): string {
   const dirOf = (path: StorePath) => `${store.local?.realStoreDir ?? store.storeDir}/${path}`;
   const found = [...outputs.values()].flatMap((path) => {
-    if (kindOf(dirOf(path)) === "regular") return [{ name: nameOf(path), shown: printStorePath(store.storeDir, path) }];
+    if (isProgram(dirOf(path))) return [{ name: nameOf(path), shown: printStorePath(store.storeDir, path) }];
     if (kindOf(`${dirOf(path)}/bin`) !== "directory") return [];
     const names = readDirectory(`${dirOf(path)}/bin`).map((entry) => entry.name);
     return names.map((name) => ({ name, shown: `${printStorePath(store.storeDir, path)}/bin/${name}` }));
@@ -76,4 +77,9 @@ function findProgram(store: Store, outputs: ReadonlyMap<string, StorePath>, want
   if (program !== undefined) return program.shown;
   const names = found.map((each) => toText(each.name)).join(", ");
   throw new NoProgram(`'${shownFirst}' has no program '${toText(name)}'; name one of these with '--program': ${names}`);
+}
+
+function isProgram(file: string): boolean {
+  const status = tryStat(file);
+  return status?.kind === "regular" && (status.mode & 0o111) !== 0;
 }
