@@ -10,6 +10,7 @@ import { supervise } from "../daemon/server/supervisor.ts";
 import { ensureUserDirectories } from "../daemon/server/user-directories.ts";
 import type { ByteString } from "../formats/byte-string.ts";
 import { type Settings, settingText, withSettings } from "../formats/settings/settings.ts";
+import { autoCollector } from "../gc/auto-collect.ts";
 import { type Directories, directoriesFromEnvironment } from "../store/directories.ts";
 import { loadSettings } from "../store/load-settings.ts";
 import type { LocalStore } from "../store/local-store.ts";
@@ -169,7 +170,13 @@ function serve(
   const serverOptions: ServerOptions = {
     storeDir: directories.storeDir,
     openStore(reporter) {
-      const store = openLocalStore({ ...directories, settings, reporter, access: "read-write" });
+      const store = openLocalStore({
+        ...directories,
+        settings,
+        reporter,
+        access: "read-write",
+        makeRoom: autoCollector(),
+      });
       onOpen(store);
       return store;
     },

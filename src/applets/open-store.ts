@@ -7,6 +7,7 @@ import { openLocalStore } from "../store/open-local-store.ts";
 import { localStoreView, type Store } from "../store/store.ts";
 import { exists } from "../sys/names.ts";
 import { personalStoreRoot } from "./personal-store.ts";
+import { roomMaker } from "./room-maker.ts";
 import type { Session } from "./session.ts";
 import { type LocalDirectories, locateStore, type StoreLocation } from "./store-location.ts";
 
@@ -20,7 +21,7 @@ export async function openStore(session: Session): Promise<Store> {
   const location = storeLocation(session);
   switch (location.kind) {
     case "local":
-      return localStoreView(openLocal(session, location.directories));
+      return localStoreView(await openLocal(session, location.directories));
     case "daemon":
       return connectToDaemon(session, { ...location, storeDir: session.directories.storeDir });
     case "remote":
@@ -64,9 +65,10 @@ export function requireLocal(store: Store): LocalStore {
   return store.local;
 }
 
-export function openLocal(session: Session, directories: LocalDirectories): LocalStore {
+export async function openLocal(session: Session, directories: LocalDirectories): Promise<LocalStore> {
   const { settings, reporter, flags } = session;
-  return openLocalStore({ ...directories, settings, reporter, access: flags.access });
+  const room = await roomMaker(settings);
+  return openLocalStore({ ...directories, settings, reporter, access: flags.access, ...room });
 }
 
 interface DaemonLocation {
@@ -75,13 +77,13 @@ interface DaemonLocation {
 }
 
 /** Its client is loaded by those who need it. */
-async function connectToDaemon({ settings, reporter, flags }: Session, location: DaemonLocation): Promise<Store> {
+async function connectToDaemon({ settings, reporter, flags, talk }: Session, location: DaemonLocation): Promise<Store> {
   const { openDaemonStore } = await import("../daemon/client/daemon-store.ts");
   return openDaemonStore(location.socket, {
     storeDir: location.storeDir,
     settings,
     reporter,
     verbosity: flags.verbosity,
-    builderOutput: flags.buildOutput === "shown" && flags.logFormat !== "internal-json" ? "lines" : "results",
+    builderOutput: talk().form === "plain" && talk().builderOutput === "raw-lines" ? "lines" : "results",
   });
 }

@@ -195,6 +195,7 @@ async function attemptBuild(
     if (!slots.tryTake(limit)) return { result: { kind: "wait-for-slot", limit }, slot };
     slot = "taken";
   }
+  store.makeRoom("in-background");
   const user = takeUser(run);
   if (user === "none-free") {
     return { result: { kind: "wait", reason: `waiting for UID to build '${showPath(store, drvPath)}'` }, slot };

@@ -18,7 +18,15 @@ export interface LocalStoreConfig {
   readonly reporter: Reporter;
   /** `read-only` opens without making or changing anything. */
   readonly access: "read-write" | "read-only";
+  /** Collects garbage when the disk fills up; without it nobody does. */
+  readonly makeRoom?: MakeRoom;
 }
+
+/**
+ * Told before something is added or built: collects garbage if so little space is left that the settings `min-free` and
+ * `max-free` want it. `wait` returns when that is done; `in-background` at once, for those who must not block.
+ */
+export type MakeRoom = (store: LocalStore, urgency: "wait" | "in-background") => void;
 
 export interface LocalStore extends QueryContext {
   /** Where the store's files are; differs from the logical `storeDir` in a chroot store. */
@@ -33,6 +41,7 @@ export interface LocalStore extends QueryContext {
   /** Memory of derivations' hashes, for output paths. */
   readonly modulo: ModuloContext;
   readonly reporter: Reporter;
+  makeRoom(urgency: "wait" | "in-background"): void;
   close(): void;
 }
 

@@ -149,7 +149,7 @@ function assemble(
   const { storeDir, realStoreDir, stateDir, logDir, confDir, settings, reporter } = config;
   const roots = tempRoots(stateDir);
   let isOpen = true;
-  return {
+  const store: LocalStore = {
     storeDir,
     realStoreDir,
     stateDir,
@@ -161,6 +161,7 @@ function assemble(
     db,
     tempRoots: roots,
     modulo: createModuloContext(storeDir, (drvPath) => readDerivation(storeDir, realStoreDir, drvPath)),
+    makeRoom: (urgency) => config.makeRoom?.(store, urgency),
     close() {
       if (!isOpen) return;
       isOpen = false;
@@ -169,4 +170,5 @@ function assemble(
       if (bigLock !== undefined) close(bigLock);
     },
   };
+  return store;
 }

@@ -55,6 +55,7 @@ export interface TreeReceiver {
 
 /** One of `finish` and `abandon` must be called. @param taps further visitors of the same pass */
 export function openTreeReceiver(store: LocalStore, ...taps: readonly NarVisitor[]): TreeReceiver {
+  store.makeRoom("wait");
   let scratch: string | undefined;
   const openScratch = (): TreeRestorer => {
     scratch = realPath(store, scratchPath(store, "add"));
