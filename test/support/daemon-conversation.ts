@@ -102,7 +102,7 @@ export async function serveBytes(
       peer: { trust: peer.trust ?? "trusted", uid: peer.uid ?? 0 },
     },
     {
-      storeDir: fixture.directories.storeDir,
+      storeDir: (peer.store ?? fixture.directories).storeDir,
       openStore(reporter) {
         const { store } = peer;
         return store === undefined ? { ...fixture.open(peer.settings), reporter } : { ...store, reporter, close() {} };
