@@ -5,7 +5,6 @@
 import { readFileSync } from "node:fs";
 import { hiddenApplets, nixApplets, siloApplets } from "./applets/applet-table.ts";
 import { type Io, processIo } from "./applets/io.ts";
-import { escapeControls } from "./applets/message-text.ts";
 import { SiloError, UsageError } from "./error.ts";
 import { type ByteString, decodeBytes, fromText } from "./formats/byte-string.ts";
 import { siloVersion } from "./version.ts";
@@ -52,7 +51,7 @@ function report(error: unknown, io: Io): number {
     io.err(`error: this is a bug in silo, please report it: ${error instanceof Error ? error.stack : String(error)}`);
     return 1;
   }
-  io.err(`error: ${escapeControls(error.message)}`);
+  io.fail(error.message);
   if (error instanceof UsageError) io.err(`Try '${io.calledAs} --help' for more information.`);
   return error.exitStatus;
 }

@@ -1,44 +1,65 @@
 /**
- * Prints what the store and the services say: messages as lines on standard error, down to the level that was asked
- * for; build logs as they come; and on a terminal one line of progress.
+ * Prints what the store and the services say, on standard error: messages as lines, down to the level that was asked for;
+ * build logs as they come; on a terminal a live view in place of those; or everything in a form for programs.
  */
-import type { Activity, ActivityResult, ActivityStart, MessageLevel, Reporter } from "../store/reporter.ts";
+import { fromText } from "../formats/byte-string.ts";
+import type { Activity, ActivityStart, MessageLevel, Reporter } from "../store/reporter.ts";
 import { messageLevels } from "../store/reporter.ts";
 import type { CommonFlags } from "./command-line/common-options.ts";
 import { internalJsonPrinter } from "./internal-json.ts";
 import type { Io } from "./io.ts";
 import { escapeControls } from "./message-text.ts";
-import { progressLine } from "./progress-line.ts";
+import { livePrinter } from "./progress/live-printer.ts";
+import { subjectName } from "./progress/progress-model.ts";
+import { frameStyle, type Talk } from "./progress/talk.ts";
+import { plainText } from "./progress/visible-text.ts";
 
+/** @param talk is called when it matters */
 export function messagePrinter(
   io: Io,
-  { verbosity, buildOutput, logFormat }: Pick<CommonFlags, "verbosity" | "buildOutput" | "logFormat">,
+  { verbosity, logFormat }: Pick<CommonFlags, "verbosity" | "logFormat">,
+  talk: () => Talk,
 ): Reporter {
   const isShown = (level: MessageLevel) => messageLevels.indexOf(level) <= verbosity;
   if (logFormat === "internal-json") return internalJsonPrinter(io, isShown);
-  const progress = progressLine((line) => io.progress(line));
+  let activities: Pick<Reporter, "start"> | undefined;
   return {
     message(level, text) {
       // Control characters stay out of a message, but it may have several lines.
       if (isShown(level)) io.err(text.split("\n").map(escapeControls).join("\n"));
     },
-    start(start): Activity {
-      if (start.text !== "" && isShown(start.level)) io.err(`${escapeControls(start.text)}...`);
-      return shownActivity(start, progress.start(start), (line) => {
-        if (buildOutput === "shown") io.err(line);
-      });
+    start(start) {
+      activities ??= openPrinter(io, isShown, talk());
+      return activities.start(start);
     },
   };
 }
 
-function shownActivity(start: ActivityStart, drawn: Activity, showLog: (line: string) => void): Activity {
+function openPrinter(
+  io: Io,
+  isShown: (level: MessageLevel) => boolean,
+  { form, builderOutput }: Talk,
+): Pick<Reporter, "start"> {
+  if (form === "live") return livePrinter(io, { isShown, builderOutput, style: frameStyle(io.env) });
   return {
-    result(result: ActivityResult) {
-      if (result.kind === "build-log-line") showLog(result.line);
-      else if (result.kind === "post-build-log-line")
-        showLog(`${start.text === "" ? "post-build-hook" : start.text}: ${result.line}`);
-      else drawn.result(result);
+    start(start): Activity {
+      if (start.text !== "" && isShown(start.level)) io.err(`${escapeControls(start.text)}...`);
+      return {
+        result(result) {
+          if (result.kind === "build-log-line") {
+            if (builderOutput === "raw-lines") io.err(result.line);
+            else if (builderOutput === "named-lines")
+              io.err(`${fromText(subjectName(start))}> ${plainText(result.line)}`);
+          } else if (result.kind === "post-build-log-line" && builderOutput !== "only-of-failures") {
+            io.err(`${nameOfHook(start)}: ${result.line}`);
+          }
+        },
+        stop() {},
+      };
     },
-    stop: () => drawn.stop(),
   };
+}
+
+function nameOfHook({ text }: ActivityStart): string {
+  return text === "" ? "post-build-hook" : text;
 }

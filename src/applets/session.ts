@@ -11,6 +11,7 @@ import type { CommandLine } from "./command-line.ts";
 import type { CommonFlags } from "./command-line/common-options.ts";
 import type { Io } from "./io.ts";
 import { messagePrinter } from "./message-printer.ts";
+import { chooseTalk, type Talk } from "./progress/talk.ts";
 
 export interface Session {
   readonly io: Io;
@@ -19,11 +20,15 @@ export interface Session {
   /** From files, environment and command line. */
   readonly settings: Settings;
   readonly reporter: Reporter;
+  /** How it talks. Asked for by those who build, since it takes a look at the terminal. */
+  talk(): Talk;
 }
 
 /** Reads the settings and prints their warnings. @throws BadDirectory, BadConf, BadSetting */
 export function openSession({ common: flags }: CommandLine, io: Io): Session {
-  const reporter = messagePrinter(io, flags);
+  let chosen: Talk | undefined;
+  const talk = () => (chosen ??= chooseTalk(flags, io.env, io.terminal() === undefined ? "no" : "yes"));
+  const reporter = messagePrinter(io, flags, talk);
   const directories = directoriesFromEnvironment(io.env);
   const { settings: loaded, warnings } = loadSettings(io.env, directories);
   const settings = flags.assignments.length === 0 ? loaded : withSettings(loaded, flags.assignments);
@@ -31,5 +36,5 @@ export function openSession({ common: flags }: CommandLine, io: Io): Session {
   if (settings.unknown.size > 0) {
     for (const warning of unknownSettingWarnings(settings)) reporter.message("warning", `warning: ${warning}`);
   }
-  return { io, flags, directories, settings, reporter };
+  return { io, flags, directories, settings, reporter, talk };
 }

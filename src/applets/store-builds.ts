@@ -18,7 +18,8 @@ export async function withBuilds<T>(
   for (const signal of signals) process.once(signal, interrupt);
   try {
     const { openBuildService } = await import("./build-service.ts");
-    const { buildOutput, buildTrace } = session.flags;
+    const { buildTrace } = session.flags;
+    const buildOutput = session.talk().builderOutput === "only-of-failures" ? "hidden" : "shown";
     const builds = openBuildService(store.local, { env: session.io.env, buildOutput, buildTrace });
     try {
       return await use(builds, controller.signal);

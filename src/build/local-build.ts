@@ -262,7 +262,7 @@ function failureOf(
 export function printTail(tail: readonly ByteString[], shown: string): string {
   if (tail.length === 0) return "";
   const lines = tail.map((line) => `> ${line}\n`).join("");
-  return `;\nlast ${tail.length} log lines:\n${lines}For full logs, run 'nix log ${shown}'.`;
+  return `;\nlast ${tail.length} log lines:\n${lines}For full logs, run 'silo log ${shown}'.`;
 }
 
 /** Bytes below which a failed build may have wanted more. */

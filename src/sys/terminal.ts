@@ -10,9 +10,11 @@ export function isTerminal(fd: number): boolean {
   return tryCall("ioctl", fd, TCGETS, buffer) === 0;
 }
 
-/** Columns; 80 where the terminal does not say. */
-export function terminalWidth(fd: number): number {
+/** 80 columns and 24 rows where the terminal does not say. */
+export function terminalSize(fd: number): { readonly columns: number; readonly rows: number } {
   // struct winsize: rows, columns, two sizes in pixels, each of 16 bits
-  const columns = tryCall("ioctl", fd, TIOCGWINSZ, buffer) === 0 ? buffer.readUInt16LE(2) : 0;
-  return columns === 0 ? 80 : columns;
+  const isKnown = tryCall("ioctl", fd, TIOCGWINSZ, buffer) === 0;
+  const rows = isKnown ? buffer.readUInt16LE(0) : 0;
+  const columns = isKnown ? buffer.readUInt16LE(2) : 0;
+  return { columns: columns === 0 ? 80 : columns, rows: rows === 0 ? 24 : rows };
 }

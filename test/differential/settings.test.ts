@@ -28,9 +28,16 @@ const caseCount = 250;
 /**
  * Not compared. `nix show-config` needs a feature turned on and prints features as numbers, sets pure-eval by itself and
  * nix-path by its environment, and takes build-hook for one path, where later versions take words. As root it has build
- * users by default, silo only where their group exists.
+ * users by default, silo only where their group exists. As later versions do, silo shows 25 lines of a failed build's log.
  */
-const incomparable = new Set(["experimental-features", "pure-eval", "nix-path", "build-hook", "build-users-group"]);
+const incomparable = new Set([
+  "experimental-features",
+  "pure-eval",
+  "nix-path",
+  "build-hook",
+  "build-users-group",
+  "log-lines",
+]);
 
 interface Shown {
   readonly aliases: readonly string[];

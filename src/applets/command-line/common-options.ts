@@ -16,8 +16,8 @@ export const commonOptions = {
   quiet: { help: "Say less; up to three times" },
   debug: { help: "Say what only developers want to know" },
   "no-build-output": { letter: "Q", help: "Do not show what builders print" },
-  "print-build-logs": { letter: "L", help: "Show what builders print, as is the default" },
-  "log-format": { operands: ["FORMAT"], help: "How to say it: raw, bar or internal-json" },
+  "print-build-logs": { letter: "L", help: "Show what builders print, on terminals too" },
+  "log-format": { operands: ["FORMAT"], help: "How to say it: raw, bar, bar-with-logs or internal-json" },
   "log-type": { operands: ["TYPE"], help: "Of Nix 1.7: pretty, escapes or flat; all are shown flat" },
   "print-build-trace": { help: "Of Nix 1.7: print a line for every event of a build" },
   "readonly-mode": { help: "Do not change the store" },
@@ -37,8 +37,11 @@ export interface CommonFlags {
   /** How many of `messageLevels` are shown, less one: 3 (info) unless told otherwise. */
   readonly verbosity: number;
   readonly buildOutput: "shown" | "hidden";
+  /** Wanted even where only their last lines would be shown. */
+  readonly buildLogs: "wanted" | "as-usual";
   readonly buildTrace: "printed" | "not-printed";
-  readonly logFormat: LogFormat;
+  /** Undefined when it was not given: then it depends on where messages go. */
+  readonly logFormat: LogFormat | undefined;
   readonly access: "read-write" | "read-only";
   readonly gcWarning: "warn" | "no-warning";
   /** Settings from the command line, in order. */
@@ -57,6 +60,7 @@ export function readCommonFlags(
   return {
     verbosity: verbosityOf(countOf),
     buildOutput: has("no-build-output") ? "hidden" : "shown",
+    buildLogs: has("print-build-logs") ? "wanted" : "as-usual",
     buildTrace: has("print-build-trace") ? "printed" : "not-printed",
     logFormat: readLogFormat(given.get("log-format")?.at(-1)),
     access: has("readonly-mode") ? "read-only" : "read-write",
@@ -71,8 +75,8 @@ function verbosityOf(countOf: (name: CommonOption) => number): number {
   return Math.min(Math.max(initial + countOf("verbose") - countOf("quiet"), 0), messageLevels.length - 1);
 }
 
-function readLogFormat(text: string | undefined): LogFormat {
-  if (text === undefined) return "raw";
+function readLogFormat(text: string | undefined): LogFormat | undefined {
+  if (text === undefined) return undefined;
   const format = logFormats.find((each) => each === text);
   if (format === undefined) throw new UsageError(`option 'log-format' has an invalid value '${text}'`);
   return format;

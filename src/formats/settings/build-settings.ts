@@ -31,7 +31,7 @@ export const buildSettings = () => ({
   "max-build-log-size": uint64("0", "Bytes of log after which a build is killed; 0 is no limit", {
     oldName: "build-max-log-size",
   }),
-  "log-lines": uint64("10", "Lines at the end of the log to show when a build fails"),
+  "log-lines": uint64("25", "Lines at the end of the log to show when a build fails"),
   "show-trace": bool("false", "Show where in a recipe an error came about"),
   "print-missing": bool("true", "Say what will be built and fetched"),
   "build-poll-interval": uint32("5", "Seconds between two tries for a lock or a build slot", { client: "anybody" }),
