@@ -8,11 +8,14 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
 import { decodeBytes } from "../../src/formats/byte-string.ts";
 import { parseStoreDir } from "../../src/formats/store-path.ts";
 import { createApi, type RecipeApi } from "../../src/recipe/api.ts";
 import { createEvaluation, type Evaluation } from "../../src/recipe/evaluation.ts";
 import { dependencyOf } from "../../src/recipe/store-object.ts";
+import type { Derivation } from "../../src/recipe/silo.d.ts";
+import { arbitraryRecipe } from "../support/arbitrary-recipe.ts";
 import { nixCases } from "../support/recipe-nix-cases.ts";
 
 const hasNix = spawnSync("nix-instantiate", ["--version"]).status === 0;
@@ -37,9 +40,14 @@ before(() => {
   if (skip !== false) return;
   makeTree();
   mkdirSync(join(root, "etc"));
-  const expression = join(root, "cases.nix");
   const list = nixCases.map(({ nix }) => `(${nix})`).join("\n");
-  writeFileSync(expression, `let system = "${system}"; tree = ${join(root, "tree")}; in [\n${list}\n]`);
+  nixPaths = instantiate(`let system = "${system}"; tree = ${join(root, "tree")}; in [\n${list}\n]`);
+});
+
+/** The paths of the derivations in the list that the expression gives. */
+function instantiate(text: string): string[] {
+  const expression = join(root, "cases.nix");
+  writeFileSync(expression, text);
   const env = {
     PATH: process.env["PATH"],
     HOME: root,
@@ -51,11 +59,11 @@ before(() => {
   };
   const printed = execFileSync("nix-instantiate", [expression], { env, encoding: "utf8", stdio: "pipe" });
   // Behind the path is which output the expression means, when it is not `out`.
-  nixPaths = printed
+  return printed
     .trim()
     .split("\n")
     .map((line) => line.replace(/!.*/, ""));
-});
+}
 
 after(() => rmSync(root, { recursive: true, force: true }));
 
@@ -71,6 +79,29 @@ describe("the same as Nix", { skip }, () => {
       assert.equal(made.drvPath, expected);
     });
   });
+});
+
+test("recipes made at random", { skip, timeout: 120_000 }, () => {
+  // One after the other, so that later ones depend on earlier ones; all in one expression, as Nix takes long to start.
+  fc.assert(
+    fc.property(fc.array(arbitraryRecipe, { minLength: 40, maxLength: 40 }), (recipes) => {
+      const bindings = recipes.map(({ nix }, index) => `d${index} = ${nix(index)};`);
+      const list = recipes.map((_, index) => `d${index}`).join(" ");
+      const expected = instantiate(`let system = "${system}"; ${bindings.join("\n")} in [ ${list} ]`);
+      const evaluation = createEvaluation(parseStoreDir(storeDir), system);
+      const api = createApi(evaluation, join(root, "silo.ts"));
+      const made: Derivation[] = [];
+      for (const [index, { make }] of recipes.entries()) {
+        made.push(make(api, made));
+        assert.equal(fileOf(evaluation, made[index]!), decodeBytes(readFileSync(expected[index]!)), bindings[index]!);
+      }
+      assert.deepEqual(
+        made.map((each) => each.drvPath),
+        expected,
+      );
+    }),
+    { numRuns: 8, endOnFailure: true },
+  );
 });
 
 function fileOf(evaluation: Evaluation, made: object): string {
