@@ -5,6 +5,7 @@ import type { Applet } from "./applet.ts";
 export const nixApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   "nix-store": async () => (await import("./nix-store/nix-store.ts")).nixStore,
   "nix-collect-garbage": async () => (await import("./nix-collect-garbage.ts")).nixCollectGarbage,
+  "build-remote": async () => (await import("./build-remote.ts")).buildRemote,
   "nix-copy-closure": async () => (await import("./nix-copy-closure.ts")).nixCopyClosure,
   "nix-daemon": async () => (await import("./nix-daemon.ts")).nixDaemon,
   "nix-hash": async () => (await import("./nix-hash.ts")).nixHash,

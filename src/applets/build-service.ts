@@ -4,9 +4,11 @@ import { localBuildService } from "../build/local-build-service.ts";
 import { fromText } from "../formats/byte-string.ts";
 import { builderRunner } from "../sandbox/run-builder.ts";
 import type { BuildService } from "../store/build-service.ts";
+import { remoteBuilders } from "./remote-builders.ts";
 import type { Environment } from "../store/directories.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { Substituter } from "../store/substituter.ts";
+import { binaryCache } from "../substitute/binary-cache.ts";
 import { substituterProgram, substituterPrograms } from "../substitute/substituter-program.ts";
 
 export interface BuildServiceOptions {
@@ -25,7 +27,7 @@ export function openBuildService(store: LocalStore, options: BuildServiceOptions
   const { env, buildOutput, buildTrace: trace } = options;
   const substituters = openSubstituters(store, env);
   const program = env["NIX_BUILD_HOOK"];
-  const hook = program ? hookProgram(store, { program: fromText(program), env, trace }) : undefined;
+  const hook = program ? hookProgram(store, { program: fromText(program), env, trace }) : remoteBuilders(store, env);
   const service = localBuildService({
     store,
     runBuilder: builderRunner({ warn: (text) => store.reporter.message("warning", `warning: ${fromText(text)}`) }),
@@ -42,7 +44,15 @@ export function openBuildService(store: LocalStore, options: BuildServiceOptions
   };
 }
 
+/** The programs that the environment names, or the caches of the setting `substituters`. */
 function openSubstituters(store: LocalStore, env: Environment): Substituter[] {
-  const programs = substituterPrograms(env) ?? [];
-  return programs.map((program) => substituterProgram(store, program, env));
+  const programs = substituterPrograms(env);
+  if (programs !== undefined) return programs.map((program) => substituterProgram(store, program, env));
+  if (!store.settings.get("substitute")) return [];
+  const caches = store.settings.get("substituters").flatMap((url) => {
+    if (/^(https?|file):\/\//.test(url)) return binaryCache(store, url);
+    store.reporter.message("warning", `warning: ignoring substituter '${url}': it is no binary cache`);
+    return [];
+  });
+  return caches.sort((a, b) => a.priority - b.priority);
 }

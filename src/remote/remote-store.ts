@@ -55,7 +55,7 @@ export interface RemoteStore {
   /** Of those that are valid. */
   queryPathInfos(paths: readonly StorePath[]): Promise<ReadonlyMap<StorePath, RemotePathInfo>>;
   computeClosure(paths: readonly StorePath[], outputs: "include" | "leave-out"): Promise<readonly StorePath[]>;
-  /** Resolves when all are valid there. @param onPath told of each path when it has been sent */
+  /** Resolves when all are valid there. @param onPath told of each path when it is valid there */
   upload(paths: readonly PathUpload[], onPath: (info: PathInfo) => void): Promise<void>;
   /** @param known what is here already, for a comparison with another silo */
   download(infos: readonly RemotePathInfo[], known?: KnownFiles): AsyncGenerator<PathDownload>;

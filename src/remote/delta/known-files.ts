@@ -50,6 +50,21 @@ export function knownFiles(store: LocalStore): KnownFiles {
     return hashByFile.get(file);
   }
 
+  function findAmong(
+    paths: readonly StorePath[],
+    below: string,
+    kind: "regular" | "executable",
+    size: number,
+    linkName: string,
+  ): string | undefined {
+    for (const path of paths) {
+      for (const file of indexes.get(path)!.candidates(below, kind, size)) {
+        if (linkNameOf(file) === linkName) return file;
+      }
+    }
+    return undefined;
+  }
+
   return {
     hasSimilar: (path) => similar(path).length > 0,
     find(path, tree) {
@@ -66,11 +81,7 @@ export function knownFiles(store: LocalStore): KnownFiles {
           found.push(link);
           continue;
         }
-        found.push(
-          valid
-            .flatMap((each) => indexes.get(each)!.candidates(below, kind, size))
-            .find((file) => linkNameOf(file) === linkName),
-        );
+        found.push(findAmong(valid, below, kind, size, linkName));
       }
       return found;
     },
@@ -84,21 +95,21 @@ function plainName(path: StorePath): string {
 
 interface PathIndex {
   /** Files of this kind and size, the one in the same place first. Full names. */
-  candidates(below: string, kind: "regular" | "executable", size: number): readonly string[];
+  candidates(below: string, kind: "regular" | "executable", size: number): Iterable<string>;
 }
 
 /** Files of one size that are compared: a tree full of files of the same size is no reason to read them all for each. */
 const maxSameSize = 16;
 
 function indexPath(root: string): PathIndex {
-  const bySize = new Map<string, string[]>();
+  const bySize = new Map<string, Set<string>>();
   const visit = (dirFd: number, name: string, shown: string, kind: string): void => {
     if (kind === "regular") {
       const { size, mode } = lstat(name, dirFd);
       const key = sizeKey(mode & 0o100 ? "executable" : "regular", size);
       const same = bySize.get(key);
-      if (same === undefined) bySize.set(key, [shown]);
-      else same.push(shown);
+      if (same === undefined) bySize.set(key, new Set([shown]));
+      else same.add(shown);
     } else if (kind === "directory") {
       const fd = tryOpenAt(dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       if (fd < 0) return;
@@ -111,11 +122,16 @@ function indexPath(root: string): PathIndex {
   };
   visit(AT_FDCWD, root, root, lstat(root).kind);
   return {
-    candidates(below, kind, size) {
-      const same = bySize.get(sizeKey(kind, size)) ?? [];
+    *candidates(below, kind, size) {
+      const same = bySize.get(sizeKey(kind, size));
+      if (same === undefined) return;
       const inPlace = `${root}${below}`;
-      if (!same.includes(inPlace)) return same.slice(0, maxSameSize);
-      return [inPlace, ...same.filter((file) => file !== inPlace).slice(0, maxSameSize - 1)];
+      if (same.has(inPlace)) yield inPlace;
+      let left = maxSameSize;
+      for (const file of same) {
+        if (left-- === 0) return;
+        if (file !== inPlace) yield file;
+      }
     },
   };
 }

@@ -54,13 +54,12 @@ export function serveStore(client: ServeClient): RemoteStore {
       for (const each of segment) {
         for (const reference of each.info.references) await unsure.get(reference);
         const wanted = offers.get(each);
-        if (wanted === undefined) confirm((await sendNar(each)).answer);
+        if (wanted === undefined) confirm((await sendNar(each)).answer.then(() => onPath(each.info)));
         else {
-          const answer = sendContents(each, wanted);
+          const answer = sendContents(each, wanted).then(() => onPath(each.info));
           unsure.set(each.info.path, answer);
           confirm(answer);
         }
-        onPath(each.info);
       }
     }
     await Promise.all(confirmed);
@@ -96,14 +95,12 @@ export function serveStore(client: ServeClient): RemoteStore {
         for await (const chunk of nar()) await write(chunk);
         await write(encodeItemInfo(storeDir, info));
         await write(encodeItemSignature(undefined));
-        onPath(info);
       }
       await write(encodeStreamEnd());
     });
-    await Promise.all([
-      sent,
-      client.receive(({ reader }) => run(commands.importPaths.reply.read(context, "answer"), reader)),
-    ]);
+    const answer = client.receive(({ reader }) => run(commands.importPaths.reply.read(context, "answer"), reader));
+    await Promise.all([sent, answer]);
+    for (const { info } of paths) onPath(info);
   }
 
   async function querySimilar(paths: readonly PathUpload[]): Promise<ReadonlySet<StorePath>> {
