@@ -38,8 +38,11 @@ export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: co
   const log = openTerminalLog(user?.uid, onLog);
   const status = pipe();
   try {
-    const child = startBuilder(spec, { output: log.slave, channel: status.write, stageCommand: command });
-    return superviseAttempt(spec, { child, log, channel: status.read }, command);
+    const start = { output: log.slave, channel: status.write, stageCommand: command };
+    // What it starts must be known to somebody who outlives us before it can start anything.
+    const prepare = (pid: number) => watchOver(sessionOf(spec, pid), command);
+    const child = startBuilder(spec, isolation.kind === "none" ? { ...start, prepare } : start);
+    return superviseAttempt(spec, { child, log, channel: status.read });
   } catch (error) {
     log.close();
     close(status.read);
@@ -57,27 +60,18 @@ interface Supervised {
   readonly channel: number;
 }
 
-function superviseAttempt(spec: BuilderSpec, started: Supervised, command: readonly string[] | undefined): Attempt {
+function sessionOf({ user, buildDir }: BuilderSpec, leader: number): BuilderSession {
+  const userKind = user === undefined ? "caller" : "build-user";
+  return { leader, uid: user?.uid ?? process.geteuid!(), userKind, buildDir };
+}
+
+function superviseAttempt(spec: BuilderSpec, started: Supervised): Attempt {
   const { child, log, channel } = started;
   const { pid } = child;
   const { isolation, user } = spec;
   const sandboxed = isolation.kind === "sandbox";
   let state: "running" | "killed" | "ending" | "gone" = "running";
-  const session: BuilderSession = {
-    leader: pid,
-    uid: user?.uid ?? process.geteuid!(),
-    userKind: user === undefined ? "caller" : "build-user",
-    buildDir: spec.buildDir,
-  };
-  if (!sandboxed) {
-    try {
-      watchOver(session, command);
-    } catch (error) {
-      killGroup(pid);
-      reap(pid);
-      throw error;
-    }
-  }
+  const session = sessionOf(spec, pid);
 
   async function finish(killed: boolean): Promise<AttemptEnd> {
     // With the first process of its namespace, everything in a sandbox has ended.

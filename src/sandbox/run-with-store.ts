@@ -85,7 +85,11 @@ function startInNamespace(work: readonly PlannedCall[]): number {
       { call: "read", args: [gateFd, Buffer.alloc(1), 1], action: "waiting for a user" },
       ...work,
     ];
-    const { pid, memory } = startChild({ namespaces: CLONE_NEWNS | (isRoot ? 0 : CLONE_NEWUSER), calls });
+    const { pid, memory } = startChild({
+      namespaces: CLONE_NEWNS | (isRoot ? 0 : CLONE_NEWUSER),
+      returns: "at-once",
+      calls,
+    });
     if (pid < 0) throw cannotShow(new SystemError("starting a process", -pid));
     if (!isRoot) mapOwnUser(pid);
     writeAll(gate.write, Buffer.alloc(1));

@@ -20,7 +20,7 @@ import { type ProcessStart, type StartedProcess, auxiliaryFd, startProcess } fro
 import { startStage } from "./start-stage.ts";
 import type { BuiltinTask, StagedDownloads } from "./stage-task.ts";
 
-export interface BuilderStart extends Pick<ProcessStart, "output" | "channel"> {
+export interface BuilderStart extends Pick<ProcessStart, "output" | "channel" | "prepare"> {
   /** Starts a stage, instead of the own executable. */
   readonly stageCommand: readonly string[] | undefined;
 }
@@ -69,8 +69,16 @@ function startIn(
   ids: BuilderIds,
 ): StartedBuilder {
   const plan = planBuild(spec, ids, root === undefined ? undefined : auxiliaryFd);
-  const { output, channel, stageCommand: command } = start;
-  const common = { output, channel, life: "with-parent", namespaces, ids, ...(root && { auxiliary: root }) } as const;
+  const { output, channel, prepare, stageCommand: command } = start;
+  const common = {
+    output,
+    channel,
+    life: "with-parent",
+    namespaces,
+    ids,
+    ...(root && { auxiliary: root }),
+    ...(prepare && { prepare }),
+  } as const;
   const env = [...spec.env].map(([name, value]) => `${name}=${value}`);
   const { program } = spec;
   if (program.kind === "executable") {

@@ -36,6 +36,8 @@ export interface ProcessStart {
   readonly ids: BuilderIds;
   /** What it does; the last call executes a program. */
   readonly calls: readonly SetupCall[];
+  /** Called when it is there, and before it does any of that. A failure ends it. */
+  readonly prepare?: (pid: number) => void;
 }
 
 export interface StartedProcess {
@@ -61,7 +63,7 @@ export function startProcess(start: ProcessStart): StartedProcess {
   const aside = (fd: number) => (fd >= firstFreeFd ? fd : own(duplicateFrom(fd, firstFreeFd)));
   try {
     const ownUser = (namespaces & CLONE_NEWUSER) !== 0;
-    const gate = ownUser ? pipe() : undefined;
+    const gate = ownUser || start.prepare !== undefined ? pipe() : undefined;
     if (gate !== undefined) [gate.read, gate.write].forEach(own);
     const input = aside(start.input ?? own(open("/dev/null", O_RDONLY)));
     const calls: SetupCall[] = [
@@ -77,11 +79,15 @@ export function startProcess(start: ProcessStart): StartedProcess {
       ...(gate === undefined ? [] : passGate),
       ...start.calls,
     ];
-    const clone = () => startChild({ namespaces, calls });
+    const returns = gate === undefined ? "when-executed" : "at-once";
+    const clone = () => startChild({ namespaces, returns, calls });
     const { pid, memory } = ownUser ? withoutGroups(clone) : clone();
     check(pid, () => "starting a process");
     if (gate !== undefined) {
-      mapUser(pid, start.ids);
+      orKill(pid, () => {
+        if (ownUser) mapUser(pid, start.ids);
+        start.prepare?.(pid);
+      });
       writeAll(gate.write, Buffer.alloc(1));
     }
     return { pid, calls, memory };
@@ -90,22 +96,26 @@ export function startProcess(start: ProcessStart): StartedProcess {
   }
 }
 
-/** Until its user is mapped, the process is nobody there. */
+/** Until its user is mapped, the process is nobody there. When silo dies meanwhile, the process does so, too. */
 const passGate: readonly PlannedCall[] = [
-  { call: "read", args: [gateFd, Buffer.alloc(1), 1], action: "waiting for a user" },
-  { call: "close", args: [gateFd], action: "waiting for a user" },
+  { call: "read", args: [gateFd, Buffer.alloc(1), 1], action: "waiting to begin" },
+  { call: "close", args: [gateFd], action: "waiting to begin" },
 ];
 
-function mapUser(pid: number, { uid, gid, hostUid, hostGid }: BuilderIds): void {
+function orKill(pid: number, act: () => void): void {
   try {
-    writeProcFile(pid, "uid_map", `${uid} ${hostUid} 1`);
-    writeProcFile(pid, "setgroups", "deny"); // or only root could map a group
-    writeProcFile(pid, "gid_map", `${gid} ${hostGid} 1`);
+    act();
   } catch (error) {
     tryKill(pid, SIGKILL);
     reap(pid);
     throw error;
   }
+}
+
+function mapUser(pid: number, { uid, gid, hostUid, hostGid }: BuilderIds): void {
+  writeProcFile(pid, "uid_map", `${uid} ${hostUid} 1`);
+  writeProcFile(pid, "setgroups", "deny"); // or only root could map a group
+  writeProcFile(pid, "gid_map", `${gid} ${hostGid} 1`);
 }
 
 function writeProcFile(pid: number, name: string, text: string): void {

@@ -30,6 +30,8 @@ const stackSize = 1024;
 export interface ChildStart {
   /** Bits of clone(2). */
   readonly namespaces: number;
+  /** `at-once`: the child's program comes later, as when the child waits for us. */
+  readonly returns: "when-executed" | "at-once";
   /** The last one executes a program. The child closes its descriptors itself. */
   readonly calls: readonly PlannedCall[];
 }
@@ -37,16 +39,16 @@ export interface ChildStart {
 export interface StartedChild {
   /** Its number, or minus errno. */
   readonly pid: number;
-  /** The list of calls. To be kept until the child has executed its program, if it has namespaces of its own. */
+  /** The list of calls. To be kept until the child has executed its program. */
   readonly memory: unknown;
 }
 
 /**
- * Starts the child. Without namespaces of its own it has executed its program on return. Descriptor 3, in the child, gets the index of a call that failed and the
+ * Starts the child. Descriptor 3, in the child, gets the index of a call that failed and the
  * errno, as two 64-bit numbers, and the child exits with 1 then.
  * @throws SystemError where the kernel does not let instructions be mapped
  */
-export function startChild({ namespaces, calls }: ChildStart): StartedChild {
+export function startChild({ namespaces, returns, calls }: ChildStart): StartedChild {
   const size = calls.reduce((sum, { args }) => sum + argumentsSize(args), calls.length * entrySize);
   const memory = nativeMemory(size + stackSize + 64);
   const list = memory.reserve(calls.length * entrySize);
@@ -56,8 +58,7 @@ export function startChild({ namespaces, calls }: ChildStart): StartedChild {
     memory.setWords(list + index * entrySize, words);
   }
   const stackTop = memory.reserve(stackSize) + stackSize;
-  // With a user namespace the child waits for us, so we cannot wait for the child.
-  const flags = namespaces | SIGCHLD | CLONE_VM | (namespaces === 0 ? CLONE_VFORK : 0);
+  const flags = namespaces | SIGCHLD | CLONE_VM | (returns === "when-executed" ? CLONE_VFORK : 0);
   const runner = callRunner();
   const pid = withoutSignals(() => {
     const result = runtime.callLibrary("clone", runner, stackTop, flags, list);
