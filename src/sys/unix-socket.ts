@@ -56,6 +56,16 @@ export function tryAccept(listenFd: number): number {
   return tryCall("accept4", listenFd, 0, 0, SOCK_CLOEXEC);
 }
 
+const SO_RCVTIMEO = 20;
+
+/** Has {@link tryAccept} give up (EAGAIN) when no connection has come for so long. Accepted sockets do not inherit it. @throws SystemError */
+export function limitAccept(listenFd: number, seconds: number): void {
+  const timeval = Buffer.alloc(16);
+  timeval.writeBigInt64LE(BigInt(seconds), 0);
+  const result = tryCall("setsockopt", listenFd, SOL_SOCKET, SO_RCVTIMEO, timeval, timeval.length);
+  check(result, () => "limiting how long a socket waits");
+}
+
 /** Is the descriptor a socket that listens? */
 export function isListening(fd: number): boolean {
   const value = Buffer.alloc(4);

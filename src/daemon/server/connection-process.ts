@@ -8,7 +8,7 @@ import { close, O_RDWR, open, read, writeAll } from "../../sys/descriptor.ts";
 import { fdReader } from "../../sys/fd-reader.ts";
 import { isHungUp, poll } from "../../sys/poll.ts";
 import { check, tryCall } from "../../sys/syscall.ts";
-import { peerCredentials, shutdownWriting, tryAccept } from "../../sys/unix-socket.ts";
+import { limitAccept, peerCredentials, shutdownWriting, tryAccept } from "../../sys/unix-socket.ts";
 import { type AcceptedPeer, type Decision, decodeLine, encodeLine } from "./hand-over.ts";
 import { type Connection, refuseConnection } from "./serve-connection.ts";
 import { timedReader } from "./timed-reader.ts";
@@ -62,6 +62,9 @@ export async function runConnectionProcess(
 
 /** Waits for a client; undefined when the daemon has ended first. */
 function acceptOne(): number | undefined {
+  // Of several processes that see the same client one gets it; the others must not wait for the next in accept, where they would not
+  // notice the daemon's end. O_NONBLOCK would not last: it is the socket's, and starting a process clears it.
+  limitAccept(listenFd, 1);
   for (;;) {
     const [client, daemon] = poll([
       { fd: listenFd, wait: "readable" },
