@@ -46,7 +46,7 @@ export interface ServerOptions {
   /** Told what an administrator may want to know of failures. */
   log(line: string): void;
   /** Calls `interrupt` when this process is asked to end; returns what undoes that. */
-  onInterrupt?(interrupt: () => void): () => void;
+  onInterrupt?(interrupt: (signal: string) => void): () => void;
   /** The newest minor version to speak; for tests. */
   readonly newestMinor?: number;
 }
@@ -262,7 +262,7 @@ async function interruptible<T>(
   const timer = setInterval(() => {
     if (isGone()) gone();
   }, presenceIntervalMs);
-  const forget = onInterrupt(() => controller.abort(new Interrupted("interrupted: the daemon ends")));
+  const forget = onInterrupt((signal) => controller.abort(new Interrupted(`the daemon was ended by ${signal}`)));
   channel.onGone = gone;
   try {
     return await work(controller.signal);
