@@ -3,7 +3,7 @@ import type { CollectOptions, CollectResults } from "../store/collect-service.ts
 import type { LocalStore } from "../store/local-store.ts";
 import { requireWritable } from "../store/open-local-store.ts";
 import { tryUnlink } from "../sys/names.ts";
-import type { Sweep } from "../sys/sweep-tree.ts";
+import { newSweep, type Sweep } from "../sys/sweep-tree.ts";
 import { withCollection } from "./collection.ts";
 import { withCollectorLock } from "./collector-lock.ts";
 import { deleteDead, deleteLeftovers, type Deletion, type DeletionEnd } from "./delete-dead.ts";
@@ -60,33 +60,18 @@ interface Totals {
   readonly deleted: string[];
   /** Bytes that the deleted paths were thought to have. */
   estimated: number;
-  faults: number;
 }
 
 function newTotals({ reporter }: LocalStore): Totals {
-  const totals: Totals = {
-    deleted: [],
-    estimated: 0,
-    faults: 0,
-    sweep: {
-      bytes: 0,
-      files: 0,
-      sharedFiles: 0,
-      onFault(error) {
-        totals.faults++;
-        reporter.message("warning", `warning: ${error.message}`);
-      },
-      onProgress() {},
-    },
-  };
-  return totals;
+  const sweep = newSweep((error) => reporter.message("warning", `warning: ${error.message}`));
+  return { deleted: [], estimated: 0, sweep };
 }
 
 function results({ deleted, sweep }: Totals): CollectResults {
   return { paths: deleted, bytesFreed: sweep.bytes };
 }
 
-function reportFaults({ reporter }: LocalStore, { faults }: Totals): void {
+function reportFaults({ reporter }: LocalStore, { sweep: { faults } }: Totals): void {
   if (faults > 0) reporter.message("warning", `warning: ${faults} files could not be deleted, see above`);
 }
 

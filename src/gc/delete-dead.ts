@@ -8,7 +8,7 @@ import { type Collection, fullPath } from "./collection.ts";
 import { deletionOrder } from "./graph/deletion-order.ts";
 import { invalidate, withDurableDatabase } from "./invalidate.ts";
 import { isInUse, readStoreEntries } from "./store-entries.ts";
-import { adoptTrash, isLockFile, isTrash, moveToTrash, removeLockFile, type Trash } from "./trash/trash.ts";
+import { adoptTrash, isLockFile, isAbandonedTrash, moveToTrash, removeLockFile, type Trash } from "./trash/trash.ts";
 
 export interface Deletion {
   readonly trash: Trash;
@@ -30,13 +30,14 @@ export function deleteLeftovers(collection: Collection, { trash, sweep, deleted 
   const { leftovers } = readStoreEntries(store.realStoreDir, graph.names, graph.count, collection.pause);
   leftovers.forEach((name, i) => {
     if ((i & 63) === 0) collection.pause();
-    if (isInUse(trash.storeFd, name, collection.isTempRoot)) return;
     const shown = `${store.storeDir}/${name}`;
-    if (isTrash(name)) {
+    const inUse = isInUse(trash.storeFd, name, collection.isTempRoot);
+    if (isAbandonedTrash(name, inUse)) {
       const entries = adoptTrash(trash, name, shown, sweep);
       store.reporter.message("info", `going on with the trash of an interrupted collection: ${entries} entries`);
       return;
     }
+    if (inUse) return;
     store.reporter.message("info", `deleting '${shown}'`);
     const gone = isLockFile(trash, name)
       ? removeLockFile(trash, name, shown, sweep)

@@ -9,8 +9,7 @@ import { close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, open } from "../sys/descripto
 import { forEachEntry } from "../sys/directory.ts";
 import { tryLink, tryRename, tryUnlink } from "../sys/names.ts";
 import { fstat, type Stat, tryLstat } from "../sys/stat.ts";
-import type { Sweep } from "../sys/sweep-tree.ts";
-import { SystemError } from "../sys/system-error.ts";
+import { type Sweep, tellFault } from "../sys/sweep-tree.ts";
 import type { Trash } from "./trash/trash.ts";
 
 const ENOENT = 2;
@@ -54,7 +53,7 @@ function removeLink(links: number, name: string, shown: string, trash: Trash, sw
   finish(tryUnlink(`link-${name}`, trash.fd), status);
 
   function finish(result: number, { nlink, blocks }: Stat): void {
-    if (result < 0 && result !== -ENOENT) return sweep.onFault(new SystemError(`deleting '${shown}'`, -result));
+    if (result < 0 && result !== -ENOENT) return tellFault(sweep, shown, -result);
     if (nlink > 1) return;
     sweep.bytes += blocks * 512;
     sweep.files++;

@@ -6,7 +6,7 @@
  * `maxDepth` is first renamed up into the tree's root, so that no path or descriptor limit applies.
  */
 import { close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, tryOpenAt } from "./descriptor.ts";
-import { type DirectoryEntry, readDirectoryEntries } from "./directory.ts";
+import { type DirectoryEntry, readDirectoryEntries, rewindDirectory } from "./directory.ts";
 import { fchmod } from "./metadata.ts";
 import { tryRename, tryRmdir, tryUnlink } from "./names.ts";
 import { fstat, tryLstat } from "./stat.ts";
@@ -20,10 +20,23 @@ export interface Sweep {
   files: number;
   /** Names that are gone of files that have others. */
   sharedFiles: number;
-  /** Told of each file that stays, and why. */
+  /** Files that stay, so far. */
+  faults: number;
+  /** Told of each of them, and why. */
   readonly onFault: (error: SystemError) => void;
   /** Called now and then. */
   readonly onProgress: () => void;
+}
+
+/** Nothing deleted yet. */
+export function newSweep(onFault: (error: SystemError) => void, onProgress: () => void = () => {}): Sweep {
+  return { bytes: 0, files: 0, sharedFiles: 0, faults: 0, onFault, onProgress };
+}
+
+/** Tells of a file that stays. */
+export function tellFault(sweep: Sweep, shown: string, errno: number): void {
+  sweep.faults++;
+  sweep.onFault(new SystemError(`deleting '${shown}'`, errno));
 }
 
 /** Deletes what `name` in the open directory is; true when it is gone. @param shown what faults call it */
@@ -31,6 +44,7 @@ export function sweepTree(dirFd: number, name: string, shown: string, sweep: Swe
   const status = tryLstat(name, dirFd);
   if (status === undefined) return true;
   if (status.kind !== "directory") return sweepFile(dirFd, name, shown, sweep);
+  const faultsBefore = sweep.faults;
   const root = openDirectory(dirFd, name, shown, sweep);
   if (root < 0) return root === -ENOENT;
   try {
@@ -39,11 +53,15 @@ export function sweepTree(dirFd: number, name: string, shown: string, sweep: Swe
     do {
       context.movedUp = false;
       emptyDirectory(context, root, shown, 0);
+      rewindDirectory(root);
     } while (context.movedUp);
   } finally {
     close(root);
   }
-  return sweepDirectory(dirFd, name, shown, sweep);
+  if (sweepDirectory(dirFd, name, shown, sweep)) return true;
+  // What keeps it from being empty was told, unless somebody else puts files there.
+  if (sweep.faults === faultsBefore) tellFault(sweep, shown, ENOTEMPTY);
+  return false;
 }
 
 const maxDepth = 64;
@@ -71,7 +89,7 @@ function emptyDirectory(context: Context, fd: number, shown: string, depth: numb
     } else if (depth >= maxDepth) {
       const result = tryRename(entry.name, `.deep-${process.pid}-${moved++}`, fd, context.root);
       if (result === 0) context.movedUp = true;
-      else sweep.onFault(new SystemError(`deleting '${child}'`, -result));
+      else tellFault(sweep, child, -result);
     } else {
       const childFd = openDirectory(fd, entry.name, child, sweep);
       if (childFd < 0) continue;
@@ -90,7 +108,7 @@ function listed(fd: number, shown: string, sweep: Sweep): DirectoryEntry[] {
     return readDirectoryEntries(fd);
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    sweep.onFault(new SystemError(`reading directory '${shown}'`, error.errno));
+    tellFault(sweep, shown, error.errno);
     return [];
   }
 }
@@ -105,7 +123,7 @@ how.writeBigUInt64LE(BigInt(openFlags | O_CLOEXEC), 0);
 function openDirectory(dirFd: number, name: string, shown: string, sweep: Sweep): number {
   let fd = tryOpenHere(dirFd, name);
   if (fd === -EACCES && makeAccessible(dirFd, name)) fd = tryOpenHere(dirFd, name);
-  if (fd < 0 && fd !== -ENOENT) sweep.onFault(new SystemError(`deleting '${shown}'`, fd === -EXDEV ? EBUSY : -fd));
+  if (fd < 0 && fd !== -ENOENT) tellFault(sweep, shown, fd === -EXDEV ? EBUSY : -fd);
   return fd;
 }
 
@@ -144,7 +162,7 @@ function sweepFile(dirFd: number, name: string, shown: string, sweep: Sweep): bo
   if (status === undefined) return true;
   const result = tryRemove(dirFd, () => tryUnlink(name, dirFd));
   if (result < 0 && result !== -ENOENT) {
-    sweep.onFault(new SystemError(`deleting '${shown}'`, -result));
+    tellFault(sweep, shown, -result);
     return false;
   }
   if (status.nlink === 1) sweep.bytes += status.blocks * 512;
@@ -159,8 +177,7 @@ function sweepDirectory(dirFd: number, name: string, shown: string, sweep: Sweep
   const status = tryLstat(name, dirFd);
   const result = tryRemove(dirFd, () => tryRmdir(name, dirFd));
   if (result < 0 && result !== -ENOENT) {
-    // What keeps it from being empty was told.
-    if (result !== -ENOTEMPTY) sweep.onFault(new SystemError(`deleting '${shown}'`, -result));
+    if (result !== -ENOTEMPTY) tellFault(sweep, shown, -result);
     return false;
   }
   sweep.bytes += (status?.blocks ?? 0) * 512;

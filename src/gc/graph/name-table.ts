@@ -76,10 +76,9 @@ export function nameTable(capacity: number): NameTable {
   };
 }
 
-/** Of the length and the beginning of the hash part, which is as good as random. */
+/** FNV-1a. */
 function hashName(source: Uint8Array, start: number, end: number): number {
-  let hash = (end - start) | 0;
-  const stop = end - start > 9 ? start + 9 : end;
-  for (let i = start; i < stop; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
   return hash ^ (hash >>> 15);
 }

@@ -8,7 +8,8 @@ import { close, pipe, read } from "../../sys/descriptor.ts";
 import { readDirectory } from "../../sys/directory.ts";
 import { ownCommand } from "../../sys/own-program.ts";
 import { poll } from "../../sys/poll.ts";
-import { type Sweep, sweepTree } from "../../sys/sweep-tree.ts";
+import { newSweep, type Sweep, sweepTree } from "../../sys/sweep-tree.ts";
+import type { SystemError } from "../../sys/system-error.ts";
 import type { Activity, Reporter } from "../../store/reporter.ts";
 import { type LocalStore, showPath } from "../../store/local-store.ts";
 import type { Trash } from "./trash.ts";
@@ -30,19 +31,17 @@ export function emptyTrash(store: LocalStore, trash: Trash, sweep: Sweep): void 
   const helpers: Helper[] = [];
   const activity = startProgress(store.reporter, entries.size);
   let done = 0;
-  const mine: Sweep = {
-    bytes: 0,
-    files: 0,
-    sharedFiles: 0,
-    onFault: sweep.onFault,
-    onProgress() {
-      const nowMs = performance.now();
-      if (nowMs - lastMs < progressIntervalMs) return;
-      lastMs = nowMs;
-      listen(helpers, 0);
-      activity.show(total());
-    },
+  const tell = (error: SystemError) => {
+    sweep.faults++;
+    sweep.onFault(error);
   };
+  const mine = newSweep(tell, () => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < progressIntervalMs) return;
+    lastMs = nowMs;
+    listen(helpers, 0);
+    activity.show(total());
+  });
   let lastMs = startMs;
   const total = (): TrashHelperReport => {
     const works = helpers.map(({ work }) => work);
@@ -61,7 +60,7 @@ export function emptyTrash(store: LocalStore, trash: Trash, sweep: Sweep): void 
       mine.onProgress();
       if (helpers.length === 0 && entries.size - done > helpForEntries && performance.now() - startMs > helpAfterMs) {
         for (let cpu = 1; cpu < Math.min(navigator.hardwareConcurrency, maxHelpers + 1); cpu++) {
-          helpers.push(startHelper(store, trash, queue, sweep));
+          helpers.push(startHelper(store, trash, queue, tell));
         }
       }
     }
@@ -92,7 +91,12 @@ interface Helper {
   readonly reader: ReturnType<typeof trashHelperReader>;
 }
 
-function startHelper(store: LocalStore, { name, path }: Trash, queue: number, { onFault }: Sweep): Helper {
+function startHelper(
+  store: LocalStore,
+  { name, path }: Trash,
+  queue: number,
+  onFault: (error: SystemError) => void,
+): Helper {
   const ends = pipe();
   const helper: Helper = {
     fd: ends.read,

@@ -7,7 +7,7 @@
  * stays, `e` the end.
  */
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, open, writeAll } from "../../sys/descriptor.ts";
-import { type Sweep, sweepTree } from "../../sys/sweep-tree.ts";
+import { newSweep, sweepTree } from "../../sys/sweep-tree.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { tempRoots } from "../../store/temp-roots.ts";
 import { takeFromQueue } from "./trash-queue.ts";
@@ -36,16 +36,12 @@ export function runTrashHelper(stateDir: string, trashRoot: string, trashPath: s
     let entries = 0;
     let lastMs = performance.now();
     const report = (line: string) => writeAll(1, Buffer.from(`${line}\n`, "latin1"));
-    const sweep: Sweep = {
-      bytes: 0,
-      files: 0,
-      sharedFiles: 0,
-      onFault: ({ errno, action }) => report(`f ${errno} ${JSON.stringify(action)}`),
-      onProgress() {
-        const nowMs = performance.now();
-        if (nowMs - lastMs >= reportIntervalMs) reportProgress();
+    const sweep = newSweep(
+      ({ errno, action }) => report(`f ${errno} ${JSON.stringify(action)}`),
+      () => {
+        if (performance.now() - lastMs >= reportIntervalMs) reportProgress();
       },
-    };
+    );
     const reportProgress = () => {
       report(`p ${entries} ${sweep.bytes} ${sweep.files} ${sweep.sharedFiles}`);
       entries = sweep.bytes = sweep.files = sweep.sharedFiles = 0;

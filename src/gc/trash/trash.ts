@@ -13,8 +13,8 @@ import { tryLock } from "../../sys/file-lock.ts";
 import { chmod } from "../../sys/metadata.ts";
 import { mkdir, tryRename, tryRmdir, tryUnlink } from "../../sys/names.ts";
 import { tryLstat } from "../../sys/stat.ts";
-import { type Sweep, sweepTree } from "../../sys/sweep-tree.ts";
-import { isSystemError, SystemError } from "../../sys/system-error.ts";
+import { type Sweep, sweepTree, tellFault } from "../../sys/sweep-tree.ts";
+import { isSystemError } from "../../sys/system-error.ts";
 import { type LocalStore, realPath } from "../../store/local-store.ts";
 import { scratchPath } from "../../store/scratch-path.ts";
 
@@ -53,16 +53,20 @@ function makeDirectory(path: string): number {
   return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
+/** Trash that this process could not empty: it is still a temporary root, but nobody works on it. */
+const abandoned = new Set<string>();
+
 /** Removes the directory if it is empty, and closes it. */
-export function closeTrash({ path, fd, storeFd }: Trash): void {
+export function closeTrash({ name, path, fd, storeFd }: Trash): void {
   if (fd >= 0) close(fd);
-  tryRmdir(path);
+  const result = tryRmdir(path);
+  if (result < 0 && result !== -ENOENT) abandoned.add(name);
   close(storeFd);
 }
 
-/** Is this the trash of a collection, ours or another's? */
-export function isTrash(name: string): boolean {
-  return name.endsWith(`-silo-${purpose}`);
+/** Is this the trash of a collection that is over? @param inUse whether a process says that it needs the path */
+export function isAbandonedTrash(name: string, inUse: boolean): boolean {
+  return name.endsWith(`-silo-${purpose}`) && (!inUse || abandoned.has(name));
 }
 
 const EPERM = 1;
@@ -80,7 +84,7 @@ export function moveToTrash(trash: Trash, name: string, shown: string, sweep: Sw
   const result = fd >= 0 ? renameInto(trash, storeFd, name) : -EPERM;
   if (result === 0 || result === -ENOENT) return true;
   if (result === -EBUSY) {
-    sweep.onFault(new SystemError(`deleting '${shown}'`, EBUSY)); // a mount point: what is below is not the store's
+    tellFault(sweep, shown, EBUSY); // a mount point: what is below is not the store's
     return false;
   }
   return sweepTree(storeFd, name, shown, sweep);
@@ -130,7 +134,7 @@ export function removeLockFile({ storeFd }: Trash, name: string, shown: string, 
     if (!tryLock(fd, "exclusive")) return false; // somebody has just begun to use it
     const result = tryUnlink(name, storeFd);
     if (result === 0) tryWrite(fd, staleMarker);
-    else if (result !== -ENOENT) sweep.onFault(new SystemError(`deleting '${shown}'`, -result));
+    else if (result !== -ENOENT) tellFault(sweep, shown, -result);
     return result === 0 || result === -ENOENT;
   } finally {
     close(fd);
