@@ -73,6 +73,20 @@ export async function openRecipes(session: Session, operands: readonly ByteStrin
   };
 }
 
+/**
+ * Is everything there that the targets want? What is then, stays so while this process lives. Much cheaper than asking what builds,
+ * which most calls need not.
+ */
+export function areRealised(store: Store, recipes: RecipeSession): boolean {
+  const paths = recipes.targets.flatMap((target) => {
+    const outputs = outputsOf(store, recipes, target);
+    return outputs.size === 0 ? undefined : [...outputs.values()];
+  });
+  if (!paths.every((path) => path !== undefined)) return false;
+  store.addTempRoots(paths);
+  return store.queryValidPaths(paths).size === new Set(paths).size;
+}
+
 /** The outputs of a target that the derivation is known to have, whether they are there or not; itself for a path. */
 export function outputsOf(store: Store, { evaluation }: RecipeSession, target: Target): Map<string, StorePath> {
   const { derived } = target;

@@ -2,7 +2,6 @@
  * The module "silo" as recipes import it. What it promises is written down in silo.d.ts, which users get: the types keep the two together.
  * Each file that imports it gets its own, for which relative paths begin at the file's directory.
  */
-import { dirname } from "node:path";
 import { outputPlaceholder } from "../formats/make-store-path.ts";
 import { describe } from "./check-options.ts";
 import type { Evaluation, KnownDerivation } from "./evaluation.ts";
@@ -34,9 +33,9 @@ export const apiNames = [
   "unpack",
 ] as const satisfies readonly (keyof RecipeApi)[];
 
-/** @param file the recipe that imports the module; empty when that is not known */
+/** @param file the absolute path of the recipe that imports the module; empty when that is not known */
 export function createApi(evaluation: Evaluation, file: string): RecipeApi {
-  const baseDir = file === "" ? "" : dirname(file);
+  const baseDir = file.slice(0, file.lastIndexOf("/"));
   const show = <T extends Silo.Derivation>(known: KnownDerivation) => derivationObject(evaluation, known) as T;
   return {
     currentSystem: evaluation.system,

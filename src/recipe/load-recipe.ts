@@ -5,7 +5,6 @@
 import { moduleLoader } from "#module-loader";
 import { apiNames, createApi } from "./api.ts";
 import { describe } from "./check-options.ts";
-import { explainRecipeFailure } from "./explain-failure.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { RecipeError } from "./recipe-error.ts";
 
@@ -43,6 +42,7 @@ export async function guarded<T>(file: string, run: () => T | Promise<T>): Promi
   try {
     return await run();
   } catch (error) {
+    const { explainRecipeFailure } = await import("./explain-failure.ts");
     throw explainRecipeFailure(error, file);
   }
 }

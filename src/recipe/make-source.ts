@@ -1,9 +1,9 @@
 /** Sources: what a recipe puts into the store before anything is built. The paths are those of Nix's `toFile` and `path`. */
-import { resolve } from "node:path";
 import { SiloError } from "../error.ts";
 import { fromText, toText } from "../formats/byte-string.ts";
 import { hashBytes } from "../formats/hash.ts";
 import { makeTextPath } from "../formats/make-store-path.ts";
+import { canonicalPath } from "../formats/settings/canonical-path.ts";
 import { nameFault, parseFullStorePath, type StorePath } from "../formats/store-path.ts";
 import { computePathFor, recursiveSha256 } from "../store/add.ts";
 import type { PathFilter } from "../store/tree/walk.ts";
@@ -46,9 +46,9 @@ export function makePath(evaluation: Evaluation, baseDir: string, path: unknown,
   if (!path.startsWith("/") && baseDir === "") {
     throw new RecipeError(`path ${describe(path)}: where it begins is not known; import silo at the top of the file`);
   }
-  const absolute = resolve(baseDir, path);
+  const file = canonicalPath(fromText(path.startsWith("/") ? path : `${baseDir}/${path}`))!;
+  const absolute = toText(file);
   const name = checkSourceName("path", options["name"] ?? absolute.slice(absolute.lastIndexOf("/") + 1));
-  const file = fromText(absolute);
   const filter = treeFilter(file, options["filter"] as UserFilter | undefined);
   try {
     const computed = computePathFor(evaluation.storeDir, file, { name, method: recursiveSha256 }, filter).path;

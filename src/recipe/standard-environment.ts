@@ -2,6 +2,7 @@
  * `shellBuild`, `runCommand` and `textFile`: derivations whose builder is a shell that runs {@link setupScript}, which is itself a source
  * in the store. What they use of the machine (the shell, the compiler) is declared as `__impureHostDeps`, as in Nix.
  */
+import type { StorePath } from "../formats/store-path.ts";
 import { checkOptions, describe, type OptionTable } from "./check-options.ts";
 import type { Evaluation, KnownDerivation } from "./evaluation.ts";
 import { makeDerivation } from "./make-derivation.ts";
@@ -9,6 +10,9 @@ import { makeText } from "./make-source.ts";
 import { RecipeError } from "./recipe-error.ts";
 import setupScript from "./setup.sh" with { type: "text" };
 import { sourceObject } from "./store-object.ts";
+
+/** The script is the same for all derivations of an evaluation. */
+const setups = new WeakMap<Evaluation, StorePath>();
 
 const setupName = "silo-setup.sh";
 
@@ -125,12 +129,13 @@ function makeShellDerivation(
     if (Object.hasOwn(own, key))
       throw new RecipeError(`${what} '${name}': '${key}' is an option of its own; it does not go into 'env'`);
   }
-  const setup = sourceObject(evaluation, makeText(evaluation, setupName, setupScript));
+  const setup = setups.get(evaluation) ?? makeText(evaluation, setupName, setupScript);
+  setups.set(evaluation, setup);
   const { outputs, system } = options;
   return makeDerivation(evaluation, {
     name,
     builder: own.shell,
-    args: ["-e", setup],
+    args: ["-e", sourceObject(evaluation, setup)],
     ...(outputs === undefined ? {} : { outputs }),
     ...(system === undefined ? {} : { system }),
     env: { ...own, ...env },

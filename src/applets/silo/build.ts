@@ -10,7 +10,7 @@ import { printMissing } from "../nix-store/missing-paths.ts";
 import { printBuildFailure } from "../nix-store/print-build-failure.ts";
 import { withStore } from "../open-store.ts";
 import { absolutePath } from "../path-argument.ts";
-import { openRecipes, outputsOf, type RecipeSession } from "../recipe-session.ts";
+import { areRealised, openRecipes, outputsOf, type RecipeSession } from "../recipe-session.ts";
 import { openSession } from "../session.ts";
 import { withBuilds } from "../store-builds.ts";
 
@@ -59,23 +59,10 @@ async function buildAndLink(
   recipes: RecipeSession,
   store: Store,
 ): Promise<number> {
-  const { session, targets } = recipes;
   recipes.instantiate(store);
-  const derived = targets.map((target) => target.derived);
-  const status = await withBuilds(session, store, async (builds, signal) => {
-    if (line.has("dry-run")) {
-      printMissing(session.reporter, store, await builds.queryMissing(derived));
-      return 0;
-    }
-    try {
-      await builds.buildPaths(derived, modeOf(line), signal);
-      return 0;
-    } catch (error) {
-      return printBuildFailure(session.reporter, error);
-    }
-  });
+  const status = await realise(line, recipes, store);
   if (status !== 0) return status;
-  const results = targets.map((target) => ({ target, outputs: outputsOf(store, recipes, target) }));
+  const results = recipes.targets.map((target) => ({ target, outputs: outputsOf(store, recipes, target) }));
   const show = (path: StorePath) => printStorePath(store.storeDir, path);
   if (line.has("json")) {
     const list = results.map(({ target: { derived }, outputs }) => ({
@@ -93,6 +80,26 @@ async function buildAndLink(
     for (const [index, { outputs }] of results.entries()) linkResults(recipes, store, base, index, outputs);
   }
   return 0;
+}
+
+/** Builds and fetches, or only tells what; the exit status. */
+async function realise(line: CommandLine<BuildOption>, recipes: RecipeSession, store: Store): Promise<number> {
+  const { session, targets } = recipes;
+  const mode = modeOf(line);
+  if (mode === "normal" && areRealised(store, recipes)) return 0;
+  const derived = targets.map((target) => target.derived);
+  return withBuilds(session, store, async (builds, signal) => {
+    if (line.has("dry-run")) {
+      printMissing(session.reporter, store, await builds.queryMissing(derived));
+      return 0;
+    }
+    try {
+      await builds.buildPaths(derived, mode, signal);
+      return 0;
+    } catch (error) {
+      return printBuildFailure(session.reporter, error);
+    }
+  });
 }
 
 function modeOf(line: CommandLine<BuildOption>): BuildMode {
