@@ -6,6 +6,7 @@ export const nixApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   "nix-store": async () => (await import("./nix-store/nix-store.ts")).nixStore,
   "nix-collect-garbage": async () => (await import("./nix-collect-garbage.ts")).nixCollectGarbage,
   "build-remote": async () => (await import("./build-remote.ts")).buildRemote,
+  "download-via-ssh": async () => (await import("./download-via-ssh.ts")).downloadViaSsh,
   "nix-copy-closure": async () => (await import("./nix-copy-closure.ts")).nixCopyClosure,
   "nix-daemon": async () => (await import("./nix-daemon.ts")).nixDaemon,
   "nix-hash": async () => (await import("./nix-hash.ts")).nixHash,
@@ -15,6 +16,7 @@ export const nixApplets: Readonly<Record<string, () => Promise<Applet>>> = {
 export const siloApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   add: async () => (await import("./silo/add.ts")).add,
   build: async () => (await import("./silo/build.ts")).build,
+  copy: async () => (await import("./silo/copy.ts")).copyCommand,
   completion: async () => (await import("./silo/completion.ts")).completion,
   config: async () => (await import("./silo/config.ts")).config,
   daemon: async () => (await import("./nix-daemon.ts")).siloDaemon,
@@ -31,6 +33,7 @@ export const siloApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   "path-info": async () => (await import("./silo/path-info.ts")).pathInfo,
   run: async () => (await import("./silo/run.ts")).run,
   shell: async () => (await import("./silo/shell.ts")).shell,
+  serve: async () => (await import("./silo/serve.ts")).serve,
   sign: async () => (await import("./silo/sign.ts")).sign,
   store: async () => (await import("./silo/store.ts")).store,
   tree: async () => (await import("./silo/tree.ts")).tree,

@@ -5,6 +5,8 @@ import { fromText } from "../formats/byte-string.ts";
 import { builderRunner } from "../sandbox/run-builder.ts";
 import type { BuildService } from "../store/build-service.ts";
 import { remoteBuilders } from "./remote-builders.ts";
+import { remoteSubstituters } from "./remote-substituters.ts";
+import { isSshStore } from "../remote/store-uri.ts";
 import type { Environment } from "../store/directories.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { Substituter } from "../store/substituter.ts";
@@ -51,8 +53,9 @@ function openSubstituters(store: LocalStore, env: Environment): Substituter[] {
   if (!store.settings.get("substitute")) return [];
   const caches = store.settings.get("substituters").flatMap((url) => {
     if (/^(https?|file):\/\//.test(url)) return binaryCache(store, url);
+    if (isSshStore(url)) return [];
     store.reporter.message("warning", `warning: ignoring substituter '${url}': it is no binary cache`);
     return [];
   });
-  return caches.sort((a, b) => a.priority - b.priority);
+  return [...caches, ...remoteSubstituters(store, env)].sort((a, b) => a.priority - b.priority);
 }

@@ -4,8 +4,8 @@ import type { ByteString } from "../formats/byte-string.ts";
 import { fromText, toText } from "../formats/byte-string.ts";
 import { printStorePath, type StorePath } from "../formats/store-path.ts";
 import { copyClosureFrom, copyClosureTo, type CopyOptions, type CopyResult } from "../remote/copy-closure.ts";
-import { copyWithoutServe, lacksServe } from "../remote/old/copy-without-serve.ts";
-import { remoteMachine } from "../remote/open-remote-store.ts";
+import { copyWithoutServe } from "../remote/old/copy-without-serve.ts";
+import { refusesToServe, remoteMachine } from "../remote/open-remote-store.ts";
 import { isSshStore, parseStoreUri, type RemoteStoreAddress } from "../remote/store-uri.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { commandApplet, type CommandLine } from "./command-line.ts";
@@ -99,7 +99,7 @@ export async function copy(
         remote.close();
       }
     } catch (error) {
-      if (!lacksServe(error)) throw error;
+      if (!refusesToServe(error)) throw error;
       const copied = await copyWithoutServe(store, machine.connections, direction, roots, options);
       return { paths: copied, narSize: 0 };
     }

@@ -8,7 +8,7 @@
  */
 import type { Codec } from "../codec.ts";
 import type { StorePath } from "../store-path.ts";
-import { BadWire, readNumber } from "../wire.ts";
+import { BadWire, readNumber, WireWriter } from "../wire.ts";
 import { storePath, storePaths, type WireContext } from "../worker-protocol/wire-type.ts";
 
 export type OldCommand = { readonly kind: "query" } | { readonly kind: "substitute"; readonly path: StorePath };
@@ -28,4 +28,18 @@ export function* readOldQuery(context: WireContext): Codec<OldQuery> {
   const code = yield* readNumber("query", 0xffff_ffff);
   if (code > 1) throw new BadWire("query", `unknown serve query ${code}`);
   return { kind: code === 0 ? "have" : "info", paths: yield* storePaths.read(context, "paths of query") };
+}
+
+/** @param place the first question of a connection has the command in front */
+export function encodeOldQuery(context: WireContext, { kind, paths }: OldQuery, place: "begin" | "go-on"): Uint8Array {
+  const writer = new WireWriter();
+  if (place === "begin") writer.u64(0);
+  storePaths.write(writer.u64(kind === "have" ? 0 : 1), paths, context);
+  return writer.take();
+}
+
+export function encodeOldSubstitute(context: WireContext, path: StorePath): Uint8Array {
+  const writer = new WireWriter().u64(1);
+  storePath.write(writer, path, context);
+  return writer.take();
 }

@@ -65,6 +65,11 @@ export function encodeClientGreeting(): Uint8Array {
   return new WireWriter().u64(clientMagic).u64(newestVersion).take();
 }
 
+/** What a client of Nix 1.7 sends. */
+export function encodeOldClientGreeting(): Uint8Array {
+  return new WireWriter().u64(clientMagic).u64(oldVersion).take();
+}
+
 /** The client's side, after its greeting has been sent. @throws BadServeMagic, BadServeVersion */
 export function* readServerGreeting(): Codec<ServeVersion> {
   const magic = yield* readU64();

@@ -15,17 +15,8 @@ import { narChunks } from "../../store/tree/nar-chunks.ts";
 import { coalescingWriter } from "../coalescing-writer.ts";
 import type { CopyOptions } from "../copy-closure.ts";
 import type { MachineConnections } from "../machine-connections.ts";
-import { RemoteEnded, remoteEnded, type RemoteProcess } from "../remote-process.ts";
-import { OldServeProtocol } from "../serve/client.ts";
+import { type RemoteProcess, remoteEnded } from "../remote-process.ts";
 import { quoteForShell } from "../store-uri.ts";
-
-/** Is it a nix-store that does not serve, or not in the way that allows writing? */
-export function lacksServe(error: unknown): boolean {
-  if (error instanceof OldServeProtocol) return true;
-  return (
-    error instanceof RemoteEnded && /--(serve|write)|(unknown|unrecogni[sz]ed) (flag|option|operation)/.test(error.said)
-  );
-}
 
 /** Paths on one command line. */
 const maxPathsACommand = 1500;

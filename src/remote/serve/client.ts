@@ -18,7 +18,8 @@ import { WireWriter } from "../../formats/wire.ts";
 import type { WireContext } from "../../formats/worker-protocol/wire-type.ts";
 import { extensionMarker } from "../delta/extension.ts";
 import { coalescingWriter } from "../coalescing-writer.ts";
-import { RemoteEnded, type RemoteProcess } from "../remote-process.ts";
+import { withGreetingTimeout } from "../greeting-timeout.ts";
+import type { RemoteProcess } from "../remote-process.ts";
 
 type RequestFor<N extends CommandName> = CommandRequest<(typeof commands)[N]>;
 type ReplyFor<N extends CommandName> = CommandReply<(typeof commands)[N]>;
@@ -48,7 +49,7 @@ export async function openServeClient(
   storeDir: StoreDir,
   timeoutMs: number,
 ): Promise<ServeClient> {
-  const version = await withTimeout(process, timeoutMs, async () => {
+  const version = await withGreetingTimeout(process, timeoutMs, async () => {
     await process.write(encodeClientGreeting());
     return run(readServerGreeting(), process.reader);
   });
@@ -108,21 +109,4 @@ export async function openServeClient(
     () => false, // the next request says what is wrong
   );
   return { name: process.name, minor, context, isSilo, call, send, receive, close: () => process.end() };
-}
-
-/** A program that starts and says nothing is not worth waiting for. */
-async function withTimeout<T>(process: RemoteProcess, timeoutMs: number, body: () => Promise<T>): Promise<T> {
-  let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    process.kill();
-  }, timeoutMs);
-  try {
-    return await body();
-  } catch (error) {
-    if (!timedOut) throw error;
-    throw new RemoteEnded(process.name, undefined, `no greeting within ${timeoutMs / 1000} seconds`, error);
-  } finally {
-    clearTimeout(timer);
-  }
 }
