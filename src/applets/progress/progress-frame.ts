@@ -121,9 +121,10 @@ function countsLine(
   let room = width - 2;
   for (const [index, [text, kind]] of counts.entries()) {
     const separator = index === 0 ? "" : ", ";
-    room -= separator.length + text.length;
+    const cells = separator.length + text.length;
     // A count that does not fit is better not there than cut to another number.
-    if (room < 0 && index > 0) break;
+    if (cells > room && index > 0) break;
+    room -= cells;
     parts.push([separator, undefined], [text, kind]);
   }
   parts.push(["]", undefined]);
