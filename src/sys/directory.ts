@@ -1,7 +1,7 @@
 /** Listing directories with getdents64(2), since names are bytes and not every runtime's readdir keeps them. */
 import { check, tryCall } from "./syscall.ts";
 import { close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, open } from "./descriptor.ts";
-import { type FileKind, lstat } from "./stat.ts";
+import { type FileKind, tryLstat } from "./stat.ts";
 
 export interface DirectoryEntry {
   /** A byte string; never `.` or `..`. */
@@ -25,7 +25,8 @@ export function readDirectoryEntries(fd: number): DirectoryEntry[] {
     const at = start - nameOffset;
     const inode = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
     const name = bytes.toString("latin1", start, end);
-    entries.push({ name, kind: type === DT_REG ? "regular" : otherKind(type, name, fd), inode });
+    const kind = type === DT_REG ? "regular" : otherKind(type, name, fd);
+    if (kind !== undefined) entries.push({ name, kind, inode });
   });
   return entries;
 }
@@ -64,10 +65,11 @@ export function rewindDirectory(fd: number): void {
   check(tryCall("lseek", fd, 0, 0), () => `reading directory (descriptor ${fd})`);
 }
 
-function otherKind(type: number, name: string, dirFd: number): FileKind {
+/** Undefined for what is gone already: where a process ends while /proc is listed, the kernel does not know the type. */
+function otherKind(type: number, name: string, dirFd: number): FileKind | undefined {
   if (type === DT_DIR) return "directory";
   if (type === DT_LNK) return "symlink";
-  if (type === DT_UNKNOWN) return lstat(name, dirFd).kind;
+  if (type === DT_UNKNOWN) return tryLstat(name, dirFd)?.kind;
   return "other";
 }
 
