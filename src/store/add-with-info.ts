@@ -12,8 +12,17 @@ import { createModuloHasher } from "../formats/modulo-hash.ts";
 import { readNar } from "../formats/nar/read-nar.ts";
 import type { NarVisitor } from "../formats/nar/visitor.ts";
 import { NarWriter } from "../formats/nar/write-nar.ts";
-import { parsePublicKey, printFingerprint, trustKeys, verifyText } from "../formats/signature.ts";
+import {
+  parsePublicKey,
+  parseSecretKey,
+  printFingerprint,
+  publicKeyOf,
+  trustKeys,
+  verifyText,
+} from "../formats/signature.ts";
 import { hashPart, nameOf } from "../formats/store-path.ts";
+import { readSmallFile } from "../sys/descriptor.ts";
+import { isSystemError } from "../sys/system-error.ts";
 import { type LocalStore, showPath } from "./local-store.ts";
 import { requireWritable } from "./open-local-store.ts";
 import type { PathInfo } from "./path-info.ts";
@@ -121,12 +130,28 @@ export function openInfoReceiver(
 export function requireVouched(store: LocalStore, info: PathInfo): void {
   if (!store.settings.get("require-sigs") || followsFromContents(store, info)) return;
   if (info.narSize !== undefined) {
-    const keys = trustKeys(store.settings.get("trusted-public-keys").map(parsePublicKey));
+    const keys = trustedKeys(store);
     const fingerprint = printFingerprint(store.storeDir, { ...info, narSize: info.narSize });
     if (verifyText(fingerprint, info.signatures, keys) !== undefined) return;
   }
   throw new LacksSignature(showPath(store, info.path));
 }
+
+/** Those of the settings, and those that this machine signs with, where they can be read. */
+function trustedKeys({ settings }: LocalStore): ReturnType<typeof trustKeys> {
+  const own = settings.get("secret-key-files").flatMap((file) => {
+    try {
+      return publicKeyOf(parseSecretKey(readSmallFile(file, maxKeyFile).toString("latin1")));
+    } catch (error) {
+      if (isSystemError(error, "ENOENT", "EACCES")) return []; // of others
+      throw error;
+    }
+  });
+  return trustKeys([...settings.get("trusted-public-keys").map(parsePublicKey), ...own]);
+}
+
+/** Bytes; a key has 100. */
+const maxKeyFile = 64 * 1024;
 
 /** Is the path the one that its content address and references give? Whether the contents have that address is another matter. */
 function followsFromContents(store: LocalStore, { path, contentAddress, references }: PathInfo): boolean {
