@@ -190,6 +190,8 @@ describe("the model", () => {
     const model = busyModel();
     for (const item of [...model.items]) model.stop(item);
     assert.equal(runSummary(model, 41_700), "2 built, 1 failed, 1 fetched (2.0 MiB) in 41s");
+    for (const name of ["a", "b"]) model.stop(begin(model, "build", 0, [drv(name), "", 1, 1]));
+    assert.equal(runSummary(model, 41_700), "2 built, 1 failed, 2 stopped, 1 fetched (2.0 MiB) in 41s");
     model.forget();
     assert.equal(runSummary(model, 41_700), undefined);
   });

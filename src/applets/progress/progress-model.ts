@@ -44,6 +44,8 @@ export interface ProgressModel {
   result(item: WorkItem, result: ActivityResult, nowMs: number): void;
   stop(item: WorkItem): void;
   tally(kind: "builds" | "copy-paths"): Tally;
+  /** Builds that were begun on this machine or another, whatever has become of them. */
+  buildsBegun(): number;
   /** Bytes: downloaded where that is known, else unpacked. */
   received(): { readonly done: number; readonly expected: number };
   bytesPerSecond(nowMs: number): number;
@@ -61,6 +63,7 @@ export function progressModel(): ProgressModel {
   /** Of items that are over. */
   let past = new Map<ActivityKind, Totals>();
   let announced = new Map<ActivityKind, number>();
+  let begun = 0;
 
   function sum(kind: ActivityKind): Totals & { running: number } {
     const total = { done: 0, expected: 0, failed: 0, running: 0, ...past.get(kind) };
@@ -102,6 +105,7 @@ export function progressModel(): ProgressModel {
       };
       if (parent !== undefined) parent.parts++;
       items.add(item);
+      if (item.kind === "build") begun++;
       return item;
     },
     result(item, result, nowMs) {
@@ -142,11 +146,13 @@ export function progressModel(): ProgressModel {
       });
     },
     tally: sum,
+    buildsBegun: () => begun,
     received,
     bytesPerSecond: (nowMs) => speed.read(nowMs),
     forget() {
       past = new Map();
       announced = new Map();
+      begun = 0;
       speed.reset();
     },
   };

@@ -11,6 +11,9 @@ export function runSummary(model: ProgressModel, elapsedMs: number): string | un
   const parts: string[] = [];
   if (builds.done > 0) parts.push(`${builds.done} built`);
   if (builds.failed > 0) parts.push(`${builds.failed} failed`);
+  // Without keep-going a failure ends the other builds, and Ctrl-C all of them.
+  const stopped = model.buildsBegun() - builds.done - builds.failed;
+  if (stopped > 0) parts.push(`${stopped} stopped`);
   if (copies.done > 0) parts.push(`${copies.done} fetched${bytes > 0 ? ` (${showBytes(bytes)})` : ""}`);
   if (copies.failed > 0) parts.push(`${copies.failed} not fetched`);
   return parts.length === 0 ? undefined : `${parts.join(", ")} in ${showElapsed(elapsedMs)}`;
