@@ -1,6 +1,7 @@
 /** One start of a builder, and its end: log, processes, outputs. */
 import { toText } from "../formats/byte-string.ts";
 import type { BuilderExit, BuilderSpec } from "../store/builder-runner.ts";
+import { deleteTree } from "../sys/delete-tree.ts";
 import { close, pipe } from "../sys/descriptor.ts";
 import { SIGKILL } from "../sys/process-calls.ts";
 import { peekEnd, reap, tryKill } from "../sys/process.ts";
@@ -46,7 +47,7 @@ export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: co
   } catch (error) {
     log.close();
     close(status.read);
-    if (isolation.kind === "sandbox") removeSandboxRoot(isolation);
+    if (isolation.kind === "sandbox") deleteTree(isolation.rootDir);
     throw error;
   } finally {
     close(log.slave);
@@ -90,7 +91,7 @@ function superviseAttempt(spec: BuilderSpec, started: Supervised): Attempt {
       try {
         if (!killed) takeOutputs(isolation);
       } finally {
-        removeSandboxRoot(isolation);
+        await removeSandboxRoot(isolation, child.stageCalls ?? child.calls);
       }
     }
     return failure ?? end;

@@ -7,7 +7,7 @@ import { SiloError } from "../error.ts";
 import { close, O_WRONLY, open, pipe } from "../sys/descriptor.ts";
 import { setUser } from "../sys/credential-calls.ts";
 import { pause } from "../sys/pause.ts";
-import { SIGKILL } from "../sys/process-calls.ts";
+import { exit, SIGKILL } from "../sys/process-calls.ts";
 import { listProcesses, ownerOf, processStatus } from "../sys/process-table.ts";
 import { reap } from "../sys/process.ts";
 import { readFailure } from "./channel.ts";
@@ -41,7 +41,7 @@ function killAll(uid: number): "killed" | "nobody there" {
   const calls: SetupCall[] = [
     setUser(uid),
     { call: "kill", args: [EVERYBODY, SIGKILL], action: `killing the processes of user ${uid}` },
-    { call: "exit_group", args: [0], action: "exiting" },
+    exit(),
   ];
   const nowhere = open("/dev/null", O_WRONLY);
   const channel = pipe();

@@ -3,11 +3,18 @@
  * in memory: it is many small files, and a disk that others use too would keep us waiting for each.
  */
 import type { BuildUser, Isolation } from "../store/builder-runner.ts";
+import { type StartedChild, startChild } from "../sys/child-process.ts";
 import { deleteTree } from "../sys/delete-tree.ts";
 import { chmod, lchown } from "../sys/metadata.ts";
-import { exists, mkdir, tryRenameNew, tryRmdir } from "../sys/names.ts";
+import { exists, mkdir, tryRenameNew } from "../sys/names.ts";
+import type { PlannedCall } from "../sys/planned-calls.ts";
+import { closeDescriptor, exit } from "../sys/process-calls.ts";
+import { peekEnd, reap } from "../sys/process.ts";
 import { tryLstat } from "../sys/stat.ts";
+import { removeDirectory, removeFile } from "../sys/mount-calls.ts";
 import { check } from "../sys/syscall.ts";
+import { watchChildren } from "./child-events.ts";
+import { channelFd } from "./start-process.ts";
 
 type Sandbox = Extract<Isolation, { kind: "sandbox" }>;
 
@@ -47,11 +54,37 @@ export function takeOutputs(sandbox: Sandbox): void {
   }
 }
 
-/** @throws SystemError */
-export function removeSandboxRoot(sandbox: Sandbox): void {
+/**
+ * Removes the root of a build that was set up by these calls. Every input has a place in it, and a disk that others use
+ * too keeps us waiting for each directory: a process of its own does that, as far as nothing else is in the way.
+ * @throws SystemError
+ */
+export async function removeSandboxRoot(sandbox: Sandbox, setUp: readonly PlannedCall[]): Promise<void> {
   const { root, store, tmp } = rootParts(sandbox);
-  for (const path of [root, store, tmp, sandbox.rootDir]) tryRmdir(path);
-  deleteTree(sandbox.rootDir); // what the builder left, and the places of its inputs
+  const shown = `${root}${sandbox.storeDir}/`;
+  const calls: PlannedCall[] = [closeDescriptor(channelFd)];
+  for (const { call, args } of setUp) {
+    const path = call === "symlinkat" ? args[2] : args[1];
+    if (typeof path !== "string" || !path.startsWith(shown)) continue;
+    if (call === "mkdirat") calls.push(removeDirectory(`${store}/${path.slice(shown.length)}`));
+    if (call === "mknodat" || call === "symlinkat") calls.push(removeFile(`${store}/${path.slice(shown.length)}`));
+  }
+  calls.push(...[root, store, tmp, sandbox.rootDir].map(removeDirectory), exit());
+  await ended(startChild({ namespaces: 0, returns: "at-once", calls }));
+  deleteTree(sandbox.rootDir);
+}
+
+async function ended({ pid, memory }: StartedChild): Promise<unknown> {
+  if (pid < 0) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stopWatching = watchChildren(() => {
+    if (peekEnd(pid) === undefined) return;
+    stopWatching();
+    reap(pid);
+    resolve();
+  });
+  await promise;
+  return memory; // which the child has used until now
 }
 
 /** Who is not root may only move a directory that may be written: its `..` changes. */

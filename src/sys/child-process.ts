@@ -44,7 +44,8 @@ export interface StartedChild {
 }
 
 /**
- * Starts the child. Descriptor 3, in the child, gets the index of a call that failed and the
+ * Starts the child. The first call gives descriptor 3 a meaning, or closes it, since what it is here is none of the
+ * child's business. Descriptor 3, in the child, gets the index of a call that failed and the
  * errno, as two 64-bit numbers, and the child exits with 1 then.
  * @throws SystemError where the kernel does not let instructions be mapped
  */

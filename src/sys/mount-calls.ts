@@ -72,6 +72,17 @@ export function makeSymlink(target: string, path: string): PlannedCall {
   return { call: "symlinkat", args: [target, AT_FDCWD, path], action: `creating symlink '${path}'` };
 }
 
+const AT_REMOVEDIR = 0x200;
+
+/** An empty one. */
+export function removeDirectory(path: string): PlannedCall {
+  return { call: "unlinkat", args: [AT_FDCWD, path, AT_REMOVEDIR], action: `deleting '${path}'` };
+}
+
+export function removeFile(path: string): PlannedCall {
+  return { call: "unlinkat", args: [AT_FDCWD, path, 0], action: `deleting '${path}'` };
+}
+
 export function changeMode(path: string, mode: number): PlannedCall {
   return { call: "fchmodat", args: [AT_FDCWD, path, mode], action: `changing mode of '${path}'` };
 }

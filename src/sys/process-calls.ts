@@ -74,12 +74,24 @@ export function duplicate(from: number, to: number, use: "inherited" | "own"): P
   return { call: "dup3", args, action: `duplicating file descriptor ${from}` };
 }
 
+const EBADF = 9;
+
+/** Also when there is none of that number. */
+export function closeDescriptor(fd: number): PlannedCall {
+  return { call: "close", args: [fd], action: `closing file descriptor ${fd}`, mayFail: EBADF };
+}
+
 const allDescriptors = 0xffffffff;
 const ENOSYS = 38;
 
 /** Closes all descriptors from `first` on; on kernels before 5.9 they are closed by the execution, if they are to be. */
 export function closeFrom(first: number): PlannedCall {
   return { call: "close_range", args: [first, allDescriptors, 0], action: "closing descriptors", mayFail: ENOSYS };
+}
+
+/** With status 0. */
+export function exit(): PlannedCall {
+  return { call: "exit_group", args: [0], action: "exiting" };
 }
 
 export function executeProgram(path: string, args: readonly string[], env: readonly string[]): PlannedCall {
