@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { after, describe, test } from "node:test";
+import { skipWithout } from "../support/stock-nix.ts";
 import { createTempStore, type RunResult } from "../support/temp-store.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
@@ -49,6 +50,7 @@ function refuse(message: RegExp, ...args: string[]): void {
   assert.ok(!/^\s+at /m.test(stderr), stderr);
 }
 
+const noCompiler = skipWithout("cc", "--version");
 const result = join(work, "result");
 
 /** Links that the collector follows. */
@@ -174,12 +176,14 @@ describe("silo build", () => {
   });
 });
 
-describe("fetching", () => {
+const noZip = skipWithout("zip", "-v");
+
+describe("fetching", { skip: noZip }, () => {
   const files = join(store.dir, "files");
   mkdirSync(join(files, "project-1.0"), { recursive: true });
   writeFileSync(join(files, "project-1.0/README"), "read me\n");
   execFileSync("tar", ["-czf", "project.tar.gz", "project-1.0"], { cwd: files });
-  execFileSync("zip", ["-qr", "project.zip", "project-1.0"], { cwd: files });
+  if (noZip === false) execFileSync("zip", ["-qr", "project.zip", "project-1.0"], { cwd: files });
   const url = (name: string) => JSON.stringify(`file://${files}/${name}`);
 
   test("a hash that is missing or wrong is told, and right when it is written down", () => {
@@ -283,7 +287,7 @@ describe("silo shell", () => {
 
 describe("silo init", () => {
   const project = join(store.dir, "project");
-  test("writes a recipe that builds and runs", () => {
+  test("writes a recipe that builds and runs", { skip: noCompiler }, () => {
     succeed("init", project);
     const run = (...args: string[]) => store.run("silo", "silo", args, { cwd: project });
     assert.equal(run("build").status, 0);
@@ -324,7 +328,10 @@ describe("a project in C, with its libraries", () => {
     assert.equal(status, 0, stdout);
   });
 
-  test("built twice, in sandboxes, with the same result; then there is nothing to do", { timeout: 300_000 }, () => {
+  test("built twice, in sandboxes, with the same result; then there is nothing to do", {
+    skip: noCompiler,
+    timeout: 300_000,
+  }, () => {
     const stores = [createTempStore("chroot"), createTempStore("chroot")];
     try {
       const [first, second] = stores.map((each) => {

@@ -118,6 +118,14 @@ function linkResults(
     const link = base + (index > 0 ? `-${index + 1}` : "") + (output === "out" ? "" : `-${output}`);
     store.addPermanentRoot(path, link);
     const shown = link.startsWith(`${process.cwd()}/`) ? `./${link.slice(process.cwd().length + 1)}` : link;
-    session.reporter.message("info", `${toText(shown)} -> ${printStorePath(store.storeDir, path)}`);
+    session.reporter.message(
+      "info",
+      `${toText(shown)} -> ${printStorePath(store.storeDir, path)}${elsewhere(store, path)}`,
+    );
   }
+}
+
+/** In a store that is not where its name says, the link leads nowhere but in 'silo shell' and 'silo run'. */
+function elsewhere({ local, storeDir }: Store, path: StorePath): string {
+  return local === undefined || local.realStoreDir === storeDir ? "" : ` (here ${toText(local.realStoreDir)}/${path})`;
 }
