@@ -59,8 +59,8 @@ export function makeUnpack(evaluation: Evaluation, archive: unknown, given: unkn
 }
 
 function checkUrl(what: string, url: string): string {
-  if (/^(https?|ftp|file):\/\//.test(url)) return url;
-  throw new RecipeError(`${what}: ${describe(url)} is no URL of the kind https:, http:, ftp: or file:`);
+  if (/^((https?|ftp|file):\/\/|data:)/.test(url)) return url;
+  throw new RecipeError(`${what}: ${describe(url)} is no URL of the kind https:, http:, file: or data:`);
 }
 
 function nameOfUrl(what: string, url: string): string {

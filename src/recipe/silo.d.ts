@@ -105,7 +105,10 @@ export interface DerivationOptions<Outputs extends string = "out"> {
  * Anything that a `.drv` file can say, as `builtins.derivation` of Nix makes it. Most recipes use {@link shellBuild} or
  * {@link runCommand}.
  *
- *     derivation({ name: "greeting", builder: "/bin/sh", args: ["-c", "echo hello > $out"] })
+ *     derivation({ name: "greeting", builder: `${shell}/bin/sh`, args: ["-c", "echo hello > $out"] })
+ *
+ * In a sandbox, the builder sees what its strings mention, and of the machine only what the variable `__impureHostDeps` lists:
+ * with `builder: "/bin/sh"` goes `env: { __impureHostDeps: hostPaths }`.
  */
 export function derivation<const Outputs extends string = "out">(
   options: DerivationOptions<Outputs>,
@@ -150,7 +153,7 @@ export interface ExpectedHash {
 }
 
 export interface FetchOptions extends ExpectedHash {
-  /** `https:`, `http:`, `ftp:` or `file:`. */
+  /** `https:` or `http:`; also `file:`, for builds without a sandbox, which hides the file. For a file of yours: {@link path}. */
   readonly url: string;
   /** The last part of the URL unless given. */
   readonly name?: string;
