@@ -18,6 +18,7 @@ import {
   makeSymlink,
   mountFileSystem,
 } from "../sys/mount-calls.ts";
+import { readDirectory } from "../sys/directory.ts";
 import { exists, readlink } from "../sys/names.ts";
 import { bringLoopbackUp, setNames } from "../sys/network-calls.ts";
 import type { PlannedCall } from "../sys/planned-calls.ts";
@@ -71,6 +72,7 @@ export function planRoot(
     ...showInputs(root, sandbox),
     makeDirectory(`${root}/proc`, 0o755),
     mayBeForbidden(mountFileSystem("proc", `${root}/proc`, "")),
+    ...(ids.hostUid === 0 ? protectKernel(`${root}/proc`) : []),
     ...(ownDevices ? deviceFileSystems(root, sandbox, shows("/dev/pts") || shows("/dev/ptmx")) : []),
     changeMode(`${root}/etc`, 0o555), // nobody adds files there during the build
     ...enterRootCalls(root),
@@ -164,6 +166,24 @@ function hosts(path: SandboxPath, { hostUid }: BuilderIds): ShownPath {
     return kind === "regular" || (kind === "directory" && hostUid === 0 && uid === 0 && (mode & 0o022) === 0);
   };
   return { ...path, protect };
+}
+
+let kernelFiles: readonly string[] | undefined;
+
+/**
+ * Who is root on the host may change the kernel's settings, even without any capability, and so take over the machine.
+ * What belongs to no process in /proc is shown read-only then.
+ */
+function protectKernel(proc: string): PlannedCall[] {
+  kernelFiles ??= readDirectory("/proc").flatMap(({ name, kind }) => {
+    if (/^[0-9]+$/.test(name)) return [];
+    const writable = kind === "directory" || (kind === "regular" && (lstat(`/proc/${name}`).mode & 0o222) !== 0);
+    return writable ? [name] : [];
+  });
+  return kernelFiles.flatMap((name) => [
+    bindMount(`${proc}/${name}`, `${proc}/${name}`),
+    makeReadOnly(`${proc}/${name}`),
+  ]);
 }
 
 function deviceMounts(kvm: Sandbox["kvm"]): SandboxPath[] {

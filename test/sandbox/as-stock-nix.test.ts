@@ -9,7 +9,8 @@ import { busybox, testStore } from "../support/sandboxed-builder.ts";
 
 /**
  * What a builder can find out about where it is. Left out is what differs from run to run, or on purpose: here the root
- * is in memory, so /tmp, which is not, is a mount; and its owner may not write to /etc, as in today's Nix.
+ * is in memory, so /tmp, which is not, is a mount; its owner may not write to /etc, as in today's Nix; and
+ * root's builders may not write to the kernel's files in /proc.
  */
 const questions: Readonly<Record<string, string>> = {
   user: "$b id; $b cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups",
@@ -24,7 +25,7 @@ const questions: Readonly<Record<string, string>> = {
   files: "$b stat -c '%A %u %g %n' /etc/*; $b cat /etc/passwd /etc/group /etc/hosts",
   store: "$b stat -c '%A %u %g' $NIX_STORE; $b ls -1 $NIX_STORE | $b grep -c .",
   network: "$b ip addr; $b hostname; $b cat /proc/sys/kernel/domainname; $b uname -n -s -m",
-  mounts: "$b awk '{print $5}' /proc/self/mountinfo | $b grep -E '^/(build|dev|proc|bin)' | $b sort | $b grep -v kvm",
+  mounts: "$b awk '{print $5}' /proc/self/mountinfo | $b grep -E '^/(build|dev|proc$|bin)' | $b sort | $b grep -v kvm",
   shm: "$b df -k /dev/shm | $b tail -n 1 | $b awk '{print $2}'",
 };
 const script = Object.entries(questions)

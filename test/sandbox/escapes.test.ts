@@ -100,6 +100,14 @@ for (const [who, user] of users) {
       }
     });
 
+    test("change settings of the kernel", async () => {
+      await attempt(
+        `for p in sys/kernel/core_pattern sys/kernel/hostname sys/vm/swappiness irq/default_smp_affinity sysrq-trigger; do
+           [ -e /proc/$p ] || continue; v=$($b cat /proc/$p 2>/dev/null); (echo "$v" >/proc/$p) && exit 7; done
+         echo 5 >/proc/self/oom_score_adj`,
+      );
+    });
+
     test("mount, or make namespaces with more rights", async () => {
       await attempt(
         `$b mount -t tmpfs none /tmp && exit 7; $b umount /build && exit 7; $b chroot / $b true && exit 7
