@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { daemonServices } from "../../src/applets/daemon-services.ts";
+import { daemonServices } from "../../src/applets/daemon/daemon-services.ts";
 import { defaultStoreDir } from "../../src/formats/store-path.ts";
 import type { LocalStore } from "../../src/store/local-store.ts";
 import { openLocalStore } from "../../src/store/open-local-store.ts";

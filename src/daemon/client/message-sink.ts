@@ -1,5 +1,4 @@
 /** Shows what a daemon says through our own reporter: messages as they are, activities as if they were ours. */
-import { toText } from "../../formats/byte-string.ts";
 import type { Message, MessageField } from "../../formats/worker-protocol/messages.ts";
 import { activityNumbers } from "../../store/activity-numbers.ts";
 import {
@@ -14,6 +13,8 @@ export interface MessageSink {
   show(message: Extract<Message, { kind: "next" | "start-activity" | "stop-activity" | "result" }>): void;
 }
 
+/** Select Graphic Rendition. */
+const colours = /\x1b\[[0-9;]*m/g;
 const kindByNumber = new Map(Object.entries(activityNumbers).map(([kind, number]) => [number, kind as ActivityKind]));
 
 export function messageSink(reporter: Reporter): MessageSink {
@@ -22,16 +23,16 @@ export function messageSink(reporter: Reporter): MessageSink {
     show(message) {
       switch (message.kind) {
         case "next":
-          // The daemon has chosen what is worth saying: everything that comes is shown.
-          reporter.message("error", toText(message.text).replace(/\n$/, ""));
+          // The daemon has chosen what is worth saying: everything that comes is shown. Nix colours it for any client.
+          reporter.message("error", message.text.replace(colours, "").replace(/\n$/, ""));
           break;
         case "start-activity": {
           const parent = activities.get(message.parent);
           const activity = reporter.start({
             kind: kindByNumber.get(message.type) ?? "unknown",
             level: messageLevels[Math.min(message.level, messageLevels.length - 1)]!,
-            text: toText(message.text),
-            fields: message.fields.map((field) => (typeof field === "string" ? toText(field) : field)),
+            text: message.text,
+            fields: message.fields,
             ...(parent === undefined ? {} : { parent }),
           });
           activities.set(message.id, activity);
@@ -53,7 +54,7 @@ export function messageSink(reporter: Reporter): MessageSink {
 
 /** Undefined for kinds that are not known here, or without their values. */
 function decodeResult(type: number, fields: readonly MessageField[]): ActivityResult | undefined {
-  const text = (at: number) => toText(String(fields[at] ?? ""));
+  const text = (at: number) => String(fields[at] ?? "");
   const number = (at: number) => (typeof fields[at] === "number" ? fields[at] : 0);
   switch (type) {
     case 100:

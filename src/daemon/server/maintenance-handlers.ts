@@ -25,7 +25,7 @@ const maxLogBytes = 256 * 1024 * 1024;
 const nix2 = 20;
 
 export const maintenanceHandlers = {
-  setOptions(session, options) {
+  async setOptions(session, options) {
     const { context, reporter, store, peer } = session;
     reporter.verbosity = levelFromClient(context.minor, options.verbosity);
     reporter.builderOutput = builderOutput(context.minor, options);
@@ -33,7 +33,7 @@ export const maintenanceHandlers = {
     const { settings, notes } = applyClientSettings(fixed, options.overrides, peer.trust);
     for (const { level, message } of notes)
       reporter.message(level, level === "warning" ? `warning: ${message}` : message);
-    session.useStore({ ...store, settings });
+    await session.useStore({ ...store, settings });
     return undefined;
   },
   clearFailedPaths({ store }, { paths }) {
@@ -68,9 +68,9 @@ export const maintenanceHandlers = {
     }
     return verdict === "errors" || failed > 0;
   },
-  addBuildLog(session, { drv }, upload) {
+  async addBuildLog(session, { drv }, upload) {
     requireTrusted(session, "you are not privileged to add logs");
-    session.services.addBuildLog(parseStorePath(drv), readAll(upload as FramedReader));
+    await session.services.addBuildLog(parseStorePath(drv), readAll(upload as FramedReader));
     return undefined;
   },
   registerDrvOutput() {

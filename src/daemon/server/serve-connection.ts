@@ -41,6 +41,8 @@ export interface Connection {
 export interface ServerOptions {
   readonly storeDir: StoreDir;
   openStore(reporter: Reporter): LocalStore;
+  /** What the store becomes when a client has changed the settings in it. */
+  adapt?(store: LocalStore): Promise<LocalStore>;
   /** @param builderOutput how the client wants to see what builders print */
   services(store: LocalStore, builderOutput: ClientReporter["builderOutput"]): DaemonServices;
   /** Told what an administrator may want to know of failures. */
@@ -124,8 +126,8 @@ async function serveRequests(connection: Connection, options: ServerOptions, sta
       services ??= options.services(store, reporter.builderOutput);
       return services;
     },
-    useStore(next) {
-      store = next;
+    async useStore(next) {
+      store = options.adapt === undefined ? next : await options.adapt(next);
       services?.close();
       services = undefined;
     },

@@ -22,7 +22,7 @@ export interface DaemonServices {
   /** Checks such signatures; undefined where there is no key. */
   itemVerifier(): ItemVerifier | undefined;
   /** Keeps the log of a build that was made elsewhere. */
-  addBuildLog(drvPath: StorePath, log: Uint8Array): void;
+  addBuildLog(drvPath: StorePath, log: Uint8Array): void | Promise<void>;
   /** Ends what was started for them. */
   close(): void;
 }
@@ -44,7 +44,7 @@ export interface Session {
   readonly services: DaemonServices;
   readonly infos: PathInfoPrefetch;
   /** Replaces {@link store}; services are made anew when they are needed. */
-  useStore(store: LocalStore): void;
+  useStore(store: LocalStore): Promise<void>;
   /** Runs what waits for others; the signal tells it that the client has gone. */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Has `send` write what follows the reply. */
