@@ -25,7 +25,7 @@ const patienceMs = 15_000;
 /** Runs a command line of sh; when it is over, `<exit STATUS>` is printed. */
 export function openTmux(
   command: string,
-  { columns, rows, env = {} }: { columns: number; rows: number; env?: Readonly<Record<string, string>> },
+  { columns, rows, env = {} }: { columns: number; rows: number; env?: NodeJS.ProcessEnv },
 ): TmuxTerminal {
   const dir = mkdtempSync(join(tmpdir(), "silo-tmux-"));
   const script = join(dir, "script");

@@ -17,6 +17,9 @@ import { colouredText, plainText } from "./visible-text.ts";
 /** Often enough to be seen moving, seldom enough to be read. */
 const intervalMs = 80;
 
+/** So many lines of logs between two drawings cannot be read; with the view drawn below each they would only take longer. */
+const manyLines = 50;
+
 /** What the view shows by itself; those who want to know more are told in words too. */
 const viewedKinds: ReadonlySet<ActivityKind> = new Set<ActivityKind>([
   "realise",
@@ -45,10 +48,12 @@ export function livePrinter(io: Io, { isShown, builderOutput, style }: LivePrint
   let sinceMs = 0;
   let lastDrawMs = 0;
   let lastTickMs = 0;
+  let linesSinceDraw = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function draw(): void {
     lastDrawMs = performance.now();
+    linesSinceDraw = 0;
     const size = io.terminal();
     io.show(size === undefined ? [] : progressFrame(model, size, lastDrawMs, sinceMs, style));
   }
@@ -123,6 +128,7 @@ export function livePrinter(io: Io, { isShown, builderOutput, style }: LivePrint
     if (builderOutput === "only-of-failures") return;
     const text = style.colours === "on" ? colouredText(line) : plainText(line);
     const name = builderOutput === "named-lines" ? `${fromText(item.name || item.kind)}> ` : "";
+    if (++linesSinceDraw > manyLines) io.show([]);
     io.err(name + text);
   }
 
