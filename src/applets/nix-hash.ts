@@ -2,7 +2,6 @@
  * nix-hash: the hash of files or trees, or one hash in another form. Unlike elsewhere in Nix, what is asked for without
  * `--type` is md5, and what is printed without a form is base16.
  */
-import { createHash } from "../formats/node-crypto.ts";
 import { UsageError } from "../error.ts";
 import type { ByteString } from "../formats/byte-string.ts";
 import {
@@ -15,7 +14,9 @@ import {
   printSri,
 } from "../formats/hash.ts";
 import { hashTree } from "../store/tree/nar-hash.ts";
+import { streamHash } from "../store/tree/stream-hash.ts";
 import { O_RDONLY, open, read, withDescriptor } from "../sys/descriptor.ts";
+import { fstat } from "../sys/stat.ts";
 import { isSystemError, SystemError } from "../sys/system-error.ts";
 import { type CommandLine, commandApplet } from "./command-line.ts";
 import type { OptionTable } from "./command-line/option-spec.ts";
@@ -93,16 +94,17 @@ function hashFile(line: CommandLine<Option>, algo: HashAlgo, file: ByteString): 
 
 /** Links are followed, and pipes read to their end. @throws SystemError */
 function hashContents(algo: HashAlgo, file: ByteString): Hash {
-  const hasher = createHash(algo);
+  const hasher = streamHash(algo);
   const buffer = Buffer.allocUnsafeSlow(256 * 1024);
   withDescriptor(open(file, O_RDONLY), (fd) => {
+    hasher.expect(fstat(fd).size);
     try {
       for (let size = read(fd, buffer); size > 0; size = read(fd, buffer)) hasher.update(buffer.subarray(0, size));
     } catch (error) {
       throw isSystemError(error) ? new SystemError(`reading file '${file}'`, error.errno) : error;
     }
   });
-  return { algo, bytes: new Uint8Array(hasher.digest()) };
+  return { algo, bytes: hasher.digest() };
 }
 
 function printForm(hash: Hash, form: Form): string {

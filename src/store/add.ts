@@ -1,5 +1,4 @@
 /** Adding to the store: trees, files and texts, whose paths follow from what they hold. */
-import { createHash } from "../formats/node-crypto.ts";
 import { runSync, type SyncReader } from "../formats/codec.ts";
 import type { ContentAddressMethod } from "../formats/content-address.ts";
 import { type ContentAddress, contentAddressOf } from "../formats/content-address.ts";
@@ -15,6 +14,7 @@ import { type PlaceMode, placeObject } from "./place-object.ts";
 import { requireWritable } from "./open-local-store.ts";
 import { receiveTree } from "./receive-tree.ts";
 import { hashTree, narHasher } from "./tree/nar-hash.ts";
+import { streamHash } from "./tree/stream-hash.ts";
 import { type PathFilter, walkTree } from "./tree/walk.ts";
 
 /** How an object that is added is named and addressed. */
@@ -124,10 +124,11 @@ function contentHasher(method: ContentAddressMethod, name: string): ContentHashe
 
 /** Hashes the contents of a tree that must be a single regular file. */
 function flatHasher(algo: HashAlgo, name: string): { readonly visitor: NarVisitor; finish(): Hash } {
-  const hasher = createHash(algo);
+  const hasher = streamHash(algo);
+  const visitor = visitorOfContents(name, (chunk) => hasher.update(chunk));
   return {
-    visitor: visitorOfContents(name, (chunk) => void hasher.update(chunk)),
-    finish: () => ({ algo, bytes: new Uint8Array(hasher.digest()) }),
+    visitor: { ...visitor, file: (_name, _kind, size) => hasher.expect(size) },
+    finish: () => ({ algo, bytes: hasher.digest() }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { StorePath } from "../formats/store-path.ts";
 import { type LocalStore, realPath, showPath } from "./local-store.ts";
 import { requirePathInfo } from "./queries.ts";
 import { dumpTree } from "./tree/nar-hash.ts";
+import { streamHash } from "./tree/stream-hash.ts";
 
 /** The contents of a path are not what was registered. */
 export class CorruptPath extends SiloError {
@@ -49,14 +50,15 @@ export function exportItem(
 ): void {
   store.tempRoots.add([showPath(store, path)]);
   const info = requirePathInfo(store, path);
-  const narHasher = createHash("sha256");
+  const narHasher = streamHash("sha256");
+  narHasher.expect(info.narSize ?? 0);
   const itemHasher = sign === undefined ? undefined : createHash("sha256");
   dumpTree(realPath(store, path), (chunk) => {
     narHasher.update(chunk);
     itemHasher?.update(chunk);
     onBytes(chunk);
   });
-  const narHash: Hash = { algo: "sha256", bytes: new Uint8Array(narHasher.digest()) };
+  const narHash: Hash = { algo: "sha256", bytes: narHasher.digest() };
   const actual = printBareHash(narHash, "base16");
   const expected = printBareHash(info.narHash, "base16");
   // A hash of zeros: registered by a version of old that did not know it.

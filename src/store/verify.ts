@@ -165,7 +165,7 @@ function verifyContents(store: LocalStore, paths: readonly StorePath[], options:
 export function verifyPath(store: LocalStore, info: PathInfo): Verdict {
   const shown = showPath(store, info.path);
   store.reporter.message("talkative", `checking contents of '${shown}'`);
-  const { hash, size } = hashTree(realPath(store, info.path), "sha256");
+  const { hash, size } = hashTree(realPath(store, info.path), "sha256", undefined, info.narSize);
   const expected = printHash(info.narHash, "base32");
   const actual = printHash(hash, "base32");
   const unknown = info.narHash.bytes.every((byte) => byte === 0);

@@ -1,10 +1,16 @@
 /** Buffered blocking reads from a descriptor, in the shape that `runSync` takes (formats/codec.ts). */
-import { read } from "./descriptor.ts";
+import { read, writeAll } from "./descriptor.ts";
+import { receiveFile } from "./transfer.ts";
 import { UnexpectedEnd } from "../error.ts";
 
 export interface FdReader {
   take(n: number): Uint8Array;
   takeSome(n: number): Uint8Array;
+  /**
+   * As `takeSome`, but the bytes go to a file, without passing through this process where the kernel can do that. Returns how
+   * many. @throws UnexpectedEnd, SystemError
+   */
+  transferSome(toFd: number, n: number): number;
   /** True when nothing is left; reads ahead to find out. */
   atEnd(): boolean;
   /** Bytes handed out so far. */
@@ -26,6 +32,7 @@ export function fdReader(fd: number, source: string): FdReader {
   let start = 0;
   let end = 0;
   let handedOut = 0;
+  let canTransfer = true;
 
   /** Makes at least `n` bytes available, or as many as come before the end. */
   function fill(n: number): void {
@@ -61,6 +68,20 @@ export function fdReader(fd: number, source: string): FdReader {
       if (start === end) fill(1);
       if (start === end) throw new UnexpectedEnd(source, handedOut);
       return handOut(Math.min(n, end - start));
+    },
+    transferSome(toFd, n) {
+      if (start === end && canTransfer) {
+        const count = receiveFile(fd, toFd, n);
+        // Some files that only pretend to be any have nothing to give this way: reading tells their end.
+        if (count > 0) {
+          handedOut += count;
+          return count;
+        }
+        canTransfer = false;
+      }
+      const bytes = this.takeSome(n);
+      writeAll(toFd, bytes);
+      return bytes.length;
     },
     atEnd() {
       if (start === end) fill(1);

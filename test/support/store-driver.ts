@@ -19,6 +19,9 @@ import { optimiseStore } from "../../src/store/optimise.ts";
 import { lockPaths } from "../../src/store/path-locks.ts";
 import { queryAllValidPaths } from "../../src/store/queries.ts";
 import { registerValidPaths } from "../../src/store/register.ts";
+import { dumpTreeTo } from "../../src/store/tree/nar-hash.ts";
+import { restoreTree } from "../../src/store/tree/restore.ts";
+import { restoreNar } from "../../src/store/tree/restore-nar.ts";
 import { verifyStore } from "../../src/store/verify.ts";
 import { read, writeAll } from "../../src/sys/descriptor.ts";
 import { fdReader } from "../../src/sys/fd-reader.ts";
@@ -44,6 +47,12 @@ const commands: Readonly<Record<string, Command>> = {
   },
   "query-all"(store) {
     for (const path of queryAllValidPaths(store)) print(showPath(store, path));
+  },
+  dump(_store, [path]) {
+    dumpTreeTo(1, path!);
+  },
+  restore(_store, [path]) {
+    restoreNar(fdReader(0, "standard input"), restoreTree(path!, "plain"));
   },
   optimise(store) {
     const { filesLinked, bytesFreed } = optimiseStore(store, () => {});

@@ -93,6 +93,19 @@ export class NarWriter implements NarVisitor {
     }
   }
 
+  /**
+   * In place of {@link contents}: the caller hands on the next `size` bytes itself, after everything that came before them
+   * has been handed on, which is so on return.
+   * @throws CannotWriteNar for more than the size that the file was said to have
+   */
+  contentsElsewhere(size: number): void {
+    this.require("file");
+    this.left -= size;
+    if (this.left < 0) throw new CannotWriteNar("a file has become longer while it was read");
+    this.flush();
+    this.flushed += size;
+  }
+
   /** @throws CannotWriteNar for less than the size that the file was said to have */
   endFile(): void {
     this.require("file");

@@ -29,6 +29,10 @@ import { compileQuickly, methodsOf } from "./quick-compilation.ts";
 export type RestoredMetadata = "canonical" | "plain";
 
 export interface TreeRestorer extends NarVisitor {
+  /** Has anything been made at the destination? */
+  readonly hasBegun: boolean;
+  /** The descriptor of the file that is open between `file` and `endFile`, for whoever writes its contents directly. */
+  readonly openFile: number;
   /** Closes what is open after a failure. The tree so far stays for the caller to delete. */
   abandon(): void;
 }
@@ -37,6 +41,7 @@ export interface TreeRestorer extends NarVisitor {
 export function restoreTree(destination: string, metadata: RestoredMetadata): TreeRestorer {
   const directories: number[] = [];
   let file = -1;
+  let hasBegun = false;
   const canonical = metadata === "canonical";
   const isMasked = canonical && (currentUmask() & 0o555) !== 0;
 
@@ -48,9 +53,16 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
   };
 
   const restorer: TreeRestorer = {
+    get hasBegun() {
+      return hasBegun;
+    },
+    get openFile() {
+      return file;
+    },
     directory(name) {
       const dirFd = parent();
       mkdir(nameOf(name), canonical ? 0o700 : 0o777, dirFd);
+      hasBegun = true;
       directories.push(openAt(dirFd, nameOf(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     },
     leaveDirectory() {
@@ -66,6 +78,7 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
     },
     file(name, kind) {
       file = openAt(parent(), nameOf(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, modeOf(kind));
+      hasBegun = true;
       if (isMasked) fchmod(file, modeOf(kind));
     },
     contents(chunk) {
@@ -78,6 +91,7 @@ export function restoreTree(destination: string, metadata: RestoredMetadata): Tr
     },
     symlink(name: ByteString, target: ByteString) {
       symlink(target, nameOf(name), parent());
+      hasBegun = true;
       if (canonical) setMtime(nameOf(name), canonicalMtimeSec, parent());
     },
     abandon() {

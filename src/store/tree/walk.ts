@@ -21,6 +21,14 @@ export class UnsupportedFile extends SiloError {
   }
 }
 
+export interface TreeVisitor extends NarVisitor {
+  /** In place of `contents`, for a file that is large: takes all of its `size` bytes from the open file's beginning. */
+  contentsFrom?(fd: number, size: number): void;
+}
+
+/** Files of at least this many bytes are large. */
+const largeSize = 64 * 1024;
+
 /** Says which files take part; a directory left out is not entered. `path` is as the walk was given it. */
 export type PathFilter = (path: string, kind: FileKind) => boolean;
 
@@ -34,7 +42,7 @@ let spareBuffer: Buffer | undefined;
  * Reads the tree once. Contents are handed on in chunks of up to 256 KiB that alias one buffer.
  * @throws UnsupportedFile for sockets, devices and fifos, for trees too deep, and for files cut while being read
  */
-export function walkTree(path: string, visitor: NarVisitor, filter?: PathFilter): void {
+export function walkTree(path: string, visitor: TreeVisitor, filter?: PathFilter): void {
   const buffer = spareBuffer ?? Buffer.allocUnsafeSlow(chunkSize);
   spareBuffer = undefined;
 
@@ -57,6 +65,10 @@ export function walkTree(path: string, visitor: NarVisitor, filter?: PathFilter)
     try {
       const { size, mode } = fstat(fd);
       visitor.file(entryName as ByteString, mode & ownerExecute ? "executable" : "regular", size);
+      if (size >= largeSize && visitor.contentsFrom !== undefined) {
+        visitor.contentsFrom(fd, size);
+        return visitor.endFile();
+      }
       for (let left = size; left > 0; ) {
         const count = read(fd, left < chunkSize ? buffer.subarray(0, left) : buffer);
         if (count === 0) throw new UnsupportedFile(shown, `it shrank from ${size} bytes while being read`);
