@@ -5,8 +5,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { createConnection, type Socket } from "node:net";
 import { once } from "node:events";
 import { describe, test } from "node:test";
+import { encodeNar } from "../../src/formats/nar/tree.ts";
+import { WireWriter } from "../../src/formats/wire.ts";
+import { encodeFrameHeader } from "../../src/formats/worker-protocol/framed.ts";
 import { greeting } from "../support/daemon-conversation.ts";
-import { answers, type RunningDaemon, startDaemon, withDaemon } from "../support/running-daemon.ts";
+import { answers, type RunningDaemon, settledDatabase, startDaemon, withDaemon } from "../support/running-daemon.ts";
 import { siloProgram } from "../support/silo-binary.ts";
 import { createTempStore, type TempStore } from "../support/temp-store.ts";
 
@@ -125,7 +128,7 @@ describe("the socket", () => {
         rmSync(store.storeDir, { recursive: true });
         await daemon.waitForLog(/made it again/);
         assert.equal(addHello(store), path);
-        assert.deepEqual(store.rows("select count(*) from ValidPaths"), [[1]]);
+        assert.equal((await settledDatabase(store))["paths"]?.length, 1);
       });
     }));
 
@@ -224,13 +227,28 @@ describe("who connects", () => {
         vast.write(Buffer.from("0100000000000000ffffffffffffff0f", "hex"));
         const gone = createConnection(daemon.socket);
         gone.on("connect", () => gone.destroy());
+        const halfway = await connected(daemon.socket);
+        halfway.write(halfOfAnAddition());
         addHello(store);
-        for (const connection of [silent, half, vast]) connection.destroy();
+        await until(() => readdirSync(store.storeDir).some((name) => name.includes("-silo-")));
+        for (const connection of [silent, half, vast, halfway]) connection.destroy();
         await idle(store, daemon);
         assert.deepEqual(readdirSync(`${store.stateDir}/temproots`), []);
+        assert.deepEqual(
+          readdirSync(store.storeDir).filter((name) => name.includes("-silo-")),
+          [],
+        );
       });
     }));
 });
+
+/** A request to add a large file, up to its middle: more than the server keeps in memory. */
+function halfOfAnAddition(): Buffer {
+  const size = 24 * 1024 * 1024;
+  const nar = encodeNar({ kind: "regular", contents: Buffer.alloc(size, "x") }).subarray(0, size / 2);
+  const head = new WireWriter().u64(7).string("large").string("fixed:r:sha256").u64(0).u64(0);
+  return Buffer.concat([head.take(), encodeFrameHeader(size), nar]);
+}
 
 describe("ways to run it", () => {
   test("on standard input and output, trusted", () =>

@@ -8,9 +8,9 @@ import { WireWriter } from "../../src/formats/wire.ts";
 import { close, read, writeAll } from "../../src/sys/descriptor.ts";
 import { connectUnix, shutdownWriting } from "../../src/sys/unix-socket.ts";
 import { greeting } from "../support/daemon-conversation.ts";
-import { withDaemon } from "../support/running-daemon.ts";
+import { settledDatabase, withDaemon } from "../support/running-daemon.ts";
 import { skipWithout, skipWithoutNix } from "../support/stock-nix.ts";
-import { createTempStore, databaseContents, type TempStore } from "../support/temp-store.ts";
+import { createTempStore, type TempStore } from "../support/temp-store.ts";
 
 const nobody = 65534;
 const asNobody = ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"];
@@ -85,7 +85,7 @@ describe("an unprivileged user", { skip, timeout: 600_000 }, () => {
         .trim();
       store.run("nix", "nix-store", ["--generate-binary-cache-key", "evil-1", `${home}/key`, `${home}/key.pub`]);
       chownSync(`${home}/key`, nobody, nobody);
-      const before = databaseContents(store);
+      const before = await settledDatabase(store);
 
       refused(store, /not privileged to repair/, "nix-store", "--verify", "--repair");
       refused(store, /repairing is not allowed/, "nix-store", "-r", path, "--repair");
@@ -93,7 +93,7 @@ describe("an unprivileged user", { skip, timeout: 600_000 }, () => {
       const exported = store.run("nix", "nix-store", ["--export", built]).stdout;
       writeFileSync(`${home}/export`, exported);
       refused(store, /signature/, "sh", "-c", `nix-store --import < ${home}/export`);
-      assert.deepEqual(databaseContents(store), before);
+      assert.deepEqual(await settledDatabase(store), before);
 
       // The same from a store of its own: unsigned, signed by a key that nobody trusts, and with a lie about the contents.
       const own = `${home}/own`;

@@ -8,10 +8,10 @@ import { parseStoreDir, parseStorePath, type StorePath } from "../../src/formats
 import { recursiveSha256 } from "../../src/store/add.ts";
 import type { Store } from "../../src/store/store.ts";
 import { silentReporter } from "../../src/store/reporter.ts";
-import { withDaemon } from "../support/running-daemon.ts";
+import { settledDatabase, withDaemon } from "../support/running-daemon.ts";
 import { settingsOf } from "../support/settings-facts.ts";
 import { skipWithoutNix } from "../support/stock-nix.ts";
-import { createTempStore, databaseContents, type Maker, type TempStore } from "../support/temp-store.ts";
+import { createTempStore, type Maker, type TempStore } from "../support/temp-store.ts";
 
 const missing = parseStorePath("00000000000000000000000000000000-none");
 
@@ -158,7 +158,7 @@ describe("silo's client", { skip: skipWithoutNix, timeout: 600_000 }, () => {
         try {
           await prepare(store);
           await withDaemon(daemonOf, store, async () => {
-            results.set(`${client} through ${daemonOf}`, playPrograms(client, store));
+            results.set(`${client} through ${daemonOf}`, await playPrograms(client, store));
           });
         } finally {
           store.remove();
@@ -170,7 +170,7 @@ describe("silo's client", { skip: skipWithoutNix, timeout: 600_000 }, () => {
   });
 });
 
-function playPrograms(client: Maker, store: TempStore) {
+async function playPrograms(client: Maker, store: TempStore) {
   const options = { env: { NIX_REMOTE: "daemon" } };
   const shorten = (text: string) => text.replaceAll(store.dir, "DIR").replaceAll(/[0-9a-z]{32}-/g, "HASH-");
   const run = (...args: string[]) => {
@@ -191,6 +191,6 @@ function playPrograms(client: Maker, store: TempStore) {
     run("-l", drv),
     run("--verify", "--check-contents"),
   ];
-  const { paths } = databaseContents(store);
+  const { paths } = await settledDatabase(store);
   return { steps, paths: paths!.map((row) => shorten(String(row[0]))).sort() };
 }

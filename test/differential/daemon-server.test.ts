@@ -4,9 +4,9 @@ import { spawn } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { describe, test } from "node:test";
-import { withDaemon } from "../support/running-daemon.ts";
+import { settledDatabase, withDaemon } from "../support/running-daemon.ts";
 import { skipWithoutNix } from "../support/stock-nix.ts";
-import { createTempStore, databaseContents, type Maker, type TempStore } from "../support/temp-store.ts";
+import { createTempStore, type Maker, type TempStore } from "../support/temp-store.ts";
 import { deleteTree } from "../../src/sys/delete-tree.ts";
 
 const recipes: Readonly<Record<string, string>> = {
@@ -125,7 +125,7 @@ async function play(maker: Maker, store: TempStore) {
       results.push({ command: [program, ...words].join(" "), status, output: normalise(output), said: said(stderr) });
     }
   });
-  return { results, database: databaseContents(store) };
+  return { results, database: await settledDatabase(store) };
 }
 
 /** Wording may differ; that there is an error, and what is built, may not. */

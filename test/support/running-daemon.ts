@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { createConnection } from "node:net";
 import { once } from "node:events";
 import { siloProgram } from "./silo-binary.ts";
-import type { Maker, TempStore } from "./temp-store.ts";
+import { databaseContents, type Maker, type TempStore } from "./temp-store.ts";
 
 export interface RunningDaemon {
   readonly process: ChildProcess;
@@ -90,5 +90,17 @@ export async function withDaemon<T>(
     return await use(daemon);
   } finally {
     await daemon.stop("SIGINT");
+  }
+}
+
+/** What the database says when the last connection has left it. */
+export async function settledDatabase(store: TempStore): Promise<ReturnType<typeof databaseContents>> {
+  for (;;) {
+    try {
+      return databaseContents(store);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.includes("locked")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 }
