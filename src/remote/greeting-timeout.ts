@@ -1,6 +1,19 @@
-import { RemoteEnded, type RemoteProcess } from "./remote-process.ts";
+/** A program that starts and says nothing is not worth waiting for. */
+import { SiloError } from "../error.ts";
+import type { RemoteProcess } from "./remote-process.ts";
 
-/** A program that starts and says nothing is not worth waiting for. @throws (rejects) RemoteEnded */
+export class NoGreeting extends SiloError {
+  readonly code = "no-greeting";
+  constructor(
+    readonly remote: string,
+    readonly timeoutMs: number,
+    cause: unknown,
+  ) {
+    super(`'${remote}' does not answer: no greeting within ${timeoutMs / 1000} seconds`, { cause });
+  }
+}
+
+/** Runs `body`, which greets; ends the program when it takes too long. @throws (rejects) NoGreeting */
 export async function withGreetingTimeout<T>(
   process: RemoteProcess,
   timeoutMs: number,
@@ -14,8 +27,7 @@ export async function withGreetingTimeout<T>(
   try {
     return await body();
   } catch (error) {
-    if (!timedOut) throw error;
-    throw new RemoteEnded(process.name, undefined, `no greeting within ${timeoutMs / 1000} seconds`, error);
+    throw timedOut ? new NoGreeting(process.name, timeoutMs, error) : error;
   } finally {
     clearTimeout(timer);
   }

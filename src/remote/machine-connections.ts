@@ -12,6 +12,8 @@ import type { RemoteStoreAddress } from "./store-uri.ts";
 
 export interface MachineConnections {
   readonly name: string;
+  /** How long a program that was started may take to greet. Milliseconds. */
+  readonly greetingTimeoutMs: number;
   /** @param onStderr told of what the program writes to its standard error @throws (rejects) CannotConnect and its neighbours */
   start(command: string, onStderr?: (chunk: Uint8Array) => void): Promise<RemoteProcess>;
   close(): void;
@@ -30,13 +32,16 @@ export interface ConnectionOptions {
 const firstPause = 500;
 /** Connections on which one program is tried to be started. */
 const maxTries = 3;
+const usualGreetingTimeoutMs = 60_000;
 
 /** Connects when the first program is started. */
 export function machineConnections(address: RemoteStoreAddress, options: ConnectionOptions): MachineConnections {
   const { name } = address;
+  const greetingTimeoutMs = options.connectTimeoutMs || usualGreetingTimeoutMs;
   if (address.isHere) {
     return {
       name,
+      greetingTimeoutMs,
       start: async (command, onStderr) => startLocally(name, command, options.env, onStderr),
       close() {},
     };
@@ -74,6 +79,7 @@ export function machineConnections(address: RemoteStoreAddress, options: Connect
 
   return {
     name,
+    greetingTimeoutMs,
     async start(command, onStderr) {
       for (let tries = 1; ; tries++) {
         const connection = open.find((each) => each.isOpen && !full.has(each)) ?? (await newConnection());

@@ -7,9 +7,6 @@ import { OldServeProtocol, openServeClient } from "./serve/client.ts";
 import { serveStore } from "./serve/serve-store.ts";
 import { type RemoteStoreAddress, remoteCommand } from "./store-uri.ts";
 
-/** A program that has been started has this long to greet. Milliseconds. */
-const greetingTimeoutMs = 60_000;
-
 type OnStderr = (chunk: Uint8Array) => void;
 
 /** One conversation on the machine's connections. @param onStderr told of what the program says besides, its builders' logs included */
@@ -49,7 +46,7 @@ async function openServe(
   onStderr?: OnStderr,
 ) {
   const process = await machine.start(remoteCommand(address), onStderr);
-  return serveStore(await openServeClient(process, storeDir, greetingTimeoutMs));
+  return serveStore(await openServeClient(process, storeDir, machine.greetingTimeoutMs));
 }
 
 async function openWorker(
@@ -63,7 +60,7 @@ async function openWorker(
     import("./worker/worker-store.ts"),
   ]);
   const process = await machine.start(remoteCommand(address), onStderr);
-  return workerStore(await openWorkerClient(process, storeDir, greetingTimeoutMs));
+  return workerStore(await openWorkerClient(process, storeDir, machine.greetingTimeoutMs));
 }
 
 async function openOld(

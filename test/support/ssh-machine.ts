@@ -38,6 +38,8 @@ export interface SshMachine {
   readonly storeFiles: string;
   /** Runs a program in the namespace, with the remote's environment. */
   run(command: string, ...args: string[]): string;
+  /** How often somebody has logged in. */
+  logins(): number;
   /** The sshd processes of connections, for faults. */
   killConnections(signal: NodeJS.Signals): void;
   stop(): void;
@@ -101,7 +103,7 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       "PasswordAuthentication no",
       "KbdInteractiveAuthentication no",
       "PidFile none",
-      "LogLevel ERROR",
+      "LogLevel INFO",
       "MaxStartups 100",
       `SetEnv ${Object.entries(remoteEnv)
         .map(([name, value]) => `${name}=${value}`)
@@ -145,14 +147,16 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
         ]),
     `mount --bind ${remote}/store ${storeDir}`,
   ];
-  const script = `${mounts.join(" && ")} && exec ${sshd} -D -e -f ${join(dir, "sshd_config")}`;
+  const log = join(dir, "sshd.log");
+  const readLog = () => (existsSync(log) ? readFileSync(log, "utf8") : "");
+  const script = `${mounts.join(" && ")} && exec ${sshd} -D -E ${log} -f ${join(dir, "sshd_config")}`;
   const [program, ...args] = [...inside, "unshare", "-m", "sh", "-c", script];
   const server: ChildProcess = spawn(program!, args, { stdio: ["ignore", "ignore", "pipe"] });
   let errors = "";
   server.stderr!.on("data", (chunk: Buffer) => {
     errors += chunk.toString();
   });
-  await waitForPort(address, port, inside, () => errors);
+  await waitForPort(address, port, inside, () => errors + readLog());
 
   const namespacePid = String(server.pid);
   return {
@@ -174,6 +178,7 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       if (result.status !== 0) throw new Error(`${command} on the machine failed: ${result.stderr}`);
       return result.stdout.toString("latin1");
     },
+    logins: () => readLog().split("Accepted publickey").length - 1,
     killConnections(signal) {
       for (const pid of childrenOf(server.pid!)) {
         try {

@@ -201,17 +201,17 @@ function channelProcess(
   channel.on("exit", (code) => {
     status = code ?? undefined;
   });
-  const ended = new Promise<Omit<RemoteExit, "stderr">>((resolve) => {
-    channel.on("close", () => {
-      // A broken connection closes its channels first: give it the chance to say why.
-      if (status !== undefined) resolve({ status, error: undefined });
-      else setImmediate(() => void Promise.race([closed, undefined]).then((error) => resolve({ status, error })));
-    });
-    void closed.then((error) => resolve({ status, error }));
+  const { promise: ended, resolve } = Promise.withResolvers<Omit<RemoteExit, "stderr">>();
+  channel.on("close", () => {
+    // A broken connection closes its channels first: give it the chance to say why.
+    if (status !== undefined) resolve({ status, error: undefined });
+    else setImmediate(() => void Promise.race([closed, undefined]).then((error) => resolve({ status, error })));
   });
+  void closed.then((error) => resolve({ status, error }));
   const kill = () => {
     channel.signal("KILL");
     channel.close();
+    resolve({ status: undefined, error: undefined }); // the server may wait for a program that it does not kill
   };
   return streamProcess(name, { stdin: channel, stdout: channel, stderr: channel.stderr, ended, kill }, onStderr);
 }
