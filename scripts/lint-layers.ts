@@ -15,7 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ["formats"],
   ["sys"],
   ["runtime"],
-  ["error.ts", "version.ts"],
+  ["error.ts", "version.ts", "node-crypto.ts"],
 ];
 
 /** Packages that have one importing place. */

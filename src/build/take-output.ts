@@ -2,7 +2,7 @@
  * What a builder made, read once: canonical metadata, references, NAR hash, content hash and sharing of files in one pass.
  * A second pass is needed only where scratch hash parts have to be rewritten.
  */
-import { createHash } from "../formats/node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import { HashRewriter } from "../formats/hash-rewrite.ts";
 import type { Hash, HashAlgo } from "../formats/hash.ts";
 import { createModuloHasher, type ModuloHasher } from "../formats/modulo-hash.ts";

@@ -4,7 +4,7 @@
  * The encoding of a hash text follows from its length alone, which never coincides for one algorithm; SRI
  * (`sha256-<base64>`) is always base64. `sha256:<text>` names the algorithm in front. See the Nix manual, "nix hash".
  */
-import { createHash } from "./node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import { SiloError } from "../error.ts";
 import { base32Length, decodeBase32, encodeBase32 } from "./base32.ts";
 

@@ -3,7 +3,7 @@
  * computed from. Every occurrence of the hash part is read as 32 NUL bytes, and after the last byte follows, for each occurrence,
  * `|<offset>` in decimal. Without an occurrence it is the plain hash. See Nix, "HashModuloSink", since 2.4.
  */
-import { createHash } from "./node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import type { Hash, HashAlgo } from "./hash.ts";
 import { hashPartLength } from "./store-path.ts";
 

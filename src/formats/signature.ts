@@ -13,7 +13,7 @@ import type { KeyObject } from "node:crypto";
 import { SiloError } from "../error.ts";
 import { compareBytes } from "./byte-string.ts";
 import { type Hash, printHash } from "./hash.ts";
-import { nodeCrypto } from "./node-crypto.ts";
+import { nodeCrypto } from "../node-crypto.ts";
 import { printStorePath, type StoreDir, type StorePath } from "./store-path.ts";
 
 export interface PublicKey {

@@ -2,7 +2,7 @@
  * Adding a path that comes with its registration, from a client, another machine or a cache: contents are compared with the hashes that it
  * states, and it must be signed, or be addressed by its contents, unless whoever sends it is trusted.
  */
-import { createHash } from "../formats/node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import { SiloError } from "../error.ts";
 import { runSync, type SyncReader } from "../formats/codec.ts";
 import { type ContentAddress, printContentAddress } from "../formats/content-address.ts";

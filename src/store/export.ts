@@ -1,5 +1,5 @@
 /** Exporting paths as the stream of `nix-store --export`. */
-import { createHash } from "../formats/node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import { SiloError } from "../error.ts";
 import { encodeItemInfo, encodeItemSignature, encodeItemStart, encodeStreamEnd } from "../formats/export-stream.ts";
 import { type Hash, printBareHash } from "../formats/hash.ts";

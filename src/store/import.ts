@@ -2,7 +2,7 @@
  * Importing the stream of `nix-store --export`. The path that an item is comes behind its contents: they are received
  * first, and nothing is registered before the whole item has been read and its signature, where one is asked for, verified.
  */
-import { createHash } from "../formats/node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import { SiloError } from "../error.ts";
 import { runSync, type SyncReader } from "../formats/codec.ts";
 import { readItem, readItemSignature, readItemStart } from "../formats/export-stream.ts";

@@ -16,7 +16,7 @@ import {
   regularBody,
   symlinkBody,
 } from "../formats/nar/format.ts";
-import { createHash } from "../formats/node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 import { read } from "../sys/descriptor.ts";
 import { SystemError } from "../sys/system-error.ts";
 

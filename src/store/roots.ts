@@ -2,7 +2,7 @@
  * Permanent roots of the collector: symbolic links from anywhere to store paths, each found again through a link in
  * `gcroots/auto` that is named by the hash of its path. See store-layout, "Roots".
  */
-import { randomBytes } from "../formats/node-crypto.ts";
+import { randomBytes } from "../node-crypto.ts";
 import { SiloError } from "../error.ts";
 import { encodeBase32 } from "../formats/base32.ts";
 import { hashBytes } from "../formats/hash.ts";

@@ -3,7 +3,7 @@
  * hash. Bytes go through a ring of slots in shared memory. The thread is started by its first use, serves one hash at a
  * time, and waits for the next one until the process ends.
  */
-import { createHash } from "../formats/node-crypto.ts";
+import { createHash } from "../node-crypto.ts";
 
 /** One hash that is under way. Not used again after `finish`. */
 export interface ThreadHash {

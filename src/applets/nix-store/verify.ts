@@ -1,5 +1,5 @@
 /** `--verify` and `--verify-path`: is the store what the database says? */
-import { createHash } from "../../formats/node-crypto.ts";
+import { createHash } from "../../node-crypto.ts";
 import { equalHashes, type Hash, printHash } from "../../formats/hash.ts";
 import { printStorePath, type StorePath } from "../../formats/store-path.ts";
 import type { Store } from "../../store/store.ts";

@@ -1,5 +1,5 @@
 /** The checksums of xz: CRC32 (IEEE 802.3), CRC64 (ECMA-182) and SHA-256, each with its low byte first. */
-import { createHash } from "../node-crypto.ts";
+import { createHash } from "../../node-crypto.ts";
 
 export interface Check {
   readonly kind: "none" | "crc32" | "crc64" | "sha256";

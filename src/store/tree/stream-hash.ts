@@ -3,7 +3,7 @@
  * worth while.
  */
 import type { HashAlgo } from "../../formats/hash.ts";
-import { createHash } from "../../formats/node-crypto.ts";
+import { createHash } from "../../node-crypto.ts";
 import { hasHashThread, hashInThread, type ThreadHash } from "../../sys/hash-thread.ts";
 
 export interface StreamHash {
