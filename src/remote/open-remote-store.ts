@@ -20,15 +20,13 @@ export async function openConversation(
   try {
     return await openServe(machine, address, storeDir, onStderr);
   } catch (error) {
+    if (error instanceof OldServeProtocol) return openOld(machine, address, storeDir, onStderr);
     // Nix 1.7 serves, but not in the way that allows writing.
     if (!refusesToServe(error) || !address.program.endsWith(" --write")) throw error;
     const readOnly = { ...address, program: address.program.slice(0, -" --write".length) };
-    try {
-      return await openServe(machine, readOnly, storeDir, onStderr);
-    } catch (second) {
-      if (second instanceof OldServeProtocol) return openOld(machine, readOnly, storeDir, onStderr);
+    return openConversation(machine, readOnly, storeDir, onStderr).catch(() => {
       throw error;
-    }
+    });
   }
 }
 

@@ -56,7 +56,7 @@ export async function startRemotePair(
     addClosure(where) {
       const dir = where === "here" ? here.dir : there.dir;
       const nix = (...args: string[]) =>
-        where === "here" ? here.nix(args).toString("latin1").trim() : there.run("nix-store", ...args).trim();
+        where === "here" ? here.nix(args).toString("latin1").trim() : there.run("/usr/bin/nix-store", ...args).trim();
       const tree = join(dir, "tree");
       mkdirSync(join(tree, "sub"), { recursive: true });
       writeFileSync(join(tree, "data"), Buffer.alloc(300_000, "some data "));
@@ -72,7 +72,7 @@ export async function startRemotePair(
         if (where === "here") here.nix(["--register-validity"], Buffer.from(text));
         else {
           writeFileSync(join(dir, "registration"), text);
-          there.run("sh", "-c", `nix-store --register-validity < ${join(dir, "registration")}`);
+          there.run("sh", "-c", `/usr/bin/nix-store --register-validity < ${join(dir, "registration")}`);
         }
         return path;
       };

@@ -38,6 +38,8 @@ export interface SshMachine {
   readonly storeFiles: string;
   /** Runs a program in the namespace, with the remote's environment. */
   run(command: string, ...args: string[]): string;
+  /** Has sessions from now on find programs in these directories. */
+  setPath(path: readonly string[]): void;
   /** How often somebody has logged in. */
   logins(): number;
   /** The sshd processes of connections, for faults. */
@@ -107,17 +109,19 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       "MaxStartups 100",
       `SetEnv ${Object.entries(remoteEnv)
         .map(([name, value]) => `${name}=${value}`)
-        .join(" ")} REMOTE_PATH=${pathLine}`,
+        .join(" ")}`,
       `ForceCommand ${join(dir, "session")}`,
       ...sshdConfig,
       "",
     ].join("\n"),
   );
-  writeFileSync(
-    join(dir, "session"),
-    '#!/bin/sh\nexport PATH="$REMOTE_PATH"\nunset SSH_CLIENT SSH_CONNECTION SSH_TTY\ncd /\neval "$SSH_ORIGINAL_COMMAND"\n',
-    { mode: 0o755 },
-  );
+  const setPath = (directories: readonly string[]) =>
+    writeFileSync(
+      join(dir, "session"),
+      `#!/bin/sh\nexport PATH=${[...directories, "/usr/bin", "/bin"].join(":")}\nunset SSH_CLIENT SSH_CONNECTION SSH_TTY\ncd /\neval "$SSH_ORIGINAL_COMMAND"\n`,
+      { mode: 0o755 },
+    );
+  setPath(path);
   const hostKey = readFileSync(join(dir, "host_key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
   writeFileSync(join(home, ".ssh", "known_hosts"), `[${address}]:${port} ${hostKey}\n`);
   const configFile = join(home, ".ssh", "config");
@@ -178,6 +182,7 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       if (result.status !== 0) throw new Error(`${command} on the machine failed: ${result.stderr}`);
       return result.stdout.toString("latin1");
     },
+    setPath,
     logins: () => readLog().split("Accepted publickey").length - 1,
     killConnections(signal) {
       for (const pid of childrenOf(server.pid!)) {
