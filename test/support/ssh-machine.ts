@@ -13,6 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,6 +59,8 @@ export interface SshMachineOptions {
   readonly nixConf?: readonly string[];
   /** Bytes of a file system of its own for the remote's store and state. */
   readonly diskSize?: number;
+  /** Milliseconds that every byte takes to get there, and to come back. */
+  readonly delayMs?: number;
   /** A command line that the namespace starts in, such as `ip netns exec NAME`. */
   readonly inside?: readonly string[];
   readonly address?: string;
@@ -122,8 +125,10 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       { mode: 0o755 },
     );
   setPath(path);
+  const slow = options.delayMs === undefined ? undefined : await startSlowNetwork(port, options.delayMs);
+  const reached = slow?.port ?? port;
   const hostKey = readFileSync(join(dir, "host_key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
-  writeFileSync(join(home, ".ssh", "known_hosts"), `[${address}]:${port} ${hostKey}\n`);
+  writeFileSync(join(home, ".ssh", "known_hosts"), `[${address}]:${reached} ${hostKey}\n`);
   const configFile = join(home, ".ssh", "config");
   writeFileSync(
     configFile,
@@ -131,7 +136,7 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       ...sshConfig,
       "Host machine",
       `  HostName ${address}`,
-      `  Port ${port}`,
+      `  Port ${reached}`,
       `  User root`,
       `  IdentityFile ${join(dir, "user_key")}`,
       "  IdentitiesOnly yes",
@@ -194,6 +199,7 @@ export async function startSshMachine(options: SshMachineOptions): Promise<SshMa
       }
     },
     stop() {
+      slow?.stop();
       for (const pid of childrenOf(server.pid!)) tryKill(pid);
       server.kill("SIGKILL");
       deleteTree(dir);
@@ -209,6 +215,15 @@ export function programLinks(dir: string, program: string, names: readonly strin
     symlinkSync(program, join(dir, name));
   }
   return dir;
+}
+
+async function startSlowNetwork(port: number, delayMs: number): Promise<{ readonly port: number; stop(): void }> {
+  const script = new URL("slow-network.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, [script, String(port), String(delayMs)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = (await once(child.stdout!, "data")) as [Buffer];
+  return { port: Number(line.toString()), stop: () => void child.kill() };
 }
 
 function tryKill(pid: number): void {
