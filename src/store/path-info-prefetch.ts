@@ -4,7 +4,7 @@
  * millisecond after anybody has written to the database.
  */
 import { compareBytes } from "../formats/byte-string.ts";
-import type { StorePath } from "../formats/store-path.ts";
+import { printStorePath, type StorePath } from "../formats/store-path.ts";
 import type { SqlValue } from "../runtime/interface.ts";
 import type { PathInfo } from "./path-info.ts";
 import { infoColumns, infoFromRow, pathColumn, pathList, type QueryContext } from "./queries.ts";
@@ -12,10 +12,19 @@ import { infoColumns, infoFromRow, pathColumn, pathList, type QueryContext } fro
 export interface PathInfoPrefetch {
   /** Undefined when the path is not valid. */
   query(path: StorePath): PathInfo | undefined;
+  /** As the database has it, if it is in memory: for those who hand it on as it is. Takes a full path. */
+  remembered(fullPath: string): RawPathInfo | undefined;
   /** Whoever asks was told of these, and may ask for any of them. */
   announce(paths: readonly StorePath[]): void;
   /** To be called after every write through the same connection: only those of others are noticed. */
   forget(): void;
+}
+
+export interface RawPathInfo {
+  /** The values of `infoColumns`. */
+  readonly row: readonly SqlValue[];
+  /** Full paths, ascending. */
+  readonly references: readonly string[];
 }
 
 /** Paths that are read at once: few at first, and more as long as they are asked for. */
@@ -27,18 +36,19 @@ const freshMs = 1;
 /** Paths that are remembered. */
 const maxKnown = 100_000;
 
-/** As the database has it: paths are numbers, and each row is decoded when it is asked for. */
+/** Paths are numbers, and only what is asked for is decoded. */
 interface KnownRow {
-  readonly path: StorePath;
   readonly row: readonly SqlValue[];
-  readonly references: number[];
+  readonly referenceIds: number[];
+  references: readonly string[] | undefined;
 }
 
 export function pathInfoPrefetch(context: QueryContext): PathInfoPrefetch {
   const { db } = context;
   const known = new Map<number, KnownRow>();
-  const idByPath = new Map<StorePath, number>();
-  const pathById = new Map<number, StorePath>();
+  /** Full paths. */
+  const pathById = new Map<number, string>();
+  const idByPath = new Map<string, number>();
   /** References of known paths that are not known themselves. */
   const frontier = new Set<number>();
   let list: readonly StorePath[] = [];
@@ -70,31 +80,30 @@ export function pathInfoPrefetch(context: QueryContext): PathInfoPrefetch {
     return batch;
   }
 
-  function learnName(id: number, path: SqlValue | undefined): StorePath {
-    let name = pathById.get(id);
-    if (name === undefined) {
-      name = pathColumn(context, path);
-      pathById.set(id, name);
-      idByPath.set(name, id);
-    }
-    return name;
+  function learnName(id: number, path: string): void {
+    if (pathById.has(id)) return;
+    pathById.set(id, path);
+    idByPath.set(path, id);
   }
 
   /** Takes rows of `infoColumns`, and reads their references. */
   function learn(rows: readonly SqlValue[][]): void {
     if (known.size + rows.length > maxKnown) forget();
-    const fresh = rows.map((row) => Number(row[0])).filter((id) => !known.has(id));
+    const fresh: number[] = [];
     for (const row of rows) {
       const id = Number(row[0]);
-      if (!known.has(id)) known.set(id, { path: learnName(id, row[1]), row, references: [] });
       frontier.delete(id);
+      if (known.has(id)) continue;
+      learnName(id, String(row[1]));
+      known.set(id, { row, referenceIds: [], references: undefined });
+      fresh.push(id);
     }
     const edges = db
       .statement("select referrer, reference from Refs where referrer in (select value from json_each(?))")
       .rows(JSON.stringify(fresh));
     for (const [referrer, reference] of edges) {
       const id = Number(reference);
-      known.get(Number(referrer))!.references.push(id);
+      known.get(Number(referrer))!.referenceIds.push(id);
       if (!known.has(id)) frontier.add(id);
     }
   }
@@ -130,35 +139,51 @@ export function pathInfoPrefetch(context: QueryContext): PathInfoPrefetch {
     const rows = db
       .statement("select id, path from ValidPaths where id in (select value from json_each(?))")
       .rows(JSON.stringify(ids));
-    for (const [id, path] of rows) learnName(Number(id), path);
+    for (const [id, path] of rows) learnName(Number(id), String(path));
   }
 
-  function decode({ row, references }: KnownRow): PathInfo {
-    learnNames(references.filter((id) => !pathById.has(id)));
-    const paths = references.flatMap((id) => pathById.get(id) ?? []).sort(compareBytes);
-    return infoFromRow(context, row, paths);
+  /** In memory, with the names of its references. */
+  function find(fullPath: string): (KnownRow & RawPathInfo) | undefined {
+    const id = idByPath.get(fullPath);
+    const found = id === undefined ? undefined : known.get(id);
+    if (found === undefined) return undefined;
+    if (found.references === undefined) {
+      learnNames(found.referenceIds.filter((each) => !pathById.has(each)));
+      found.references = found.referenceIds.flatMap((each) => pathById.get(each) ?? []).sort(compareBytes);
+    }
+    return found as KnownRow & RawPathInfo;
   }
 
-  function find(path: StorePath): KnownRow | undefined {
-    const id = idByPath.get(path);
-    return id === undefined ? undefined : known.get(id);
+  function decode({ row, references }: RawPathInfo): PathInfo {
+    return infoFromRow(
+      context,
+      row,
+      references.map((path) => pathColumn(context, path)),
+    );
   }
 
   return {
     query(path) {
       checkVersion();
-      const found = find(path);
+      const fullPath = printStorePath(context.storeDir, path);
+      const found = find(fullPath);
       if (found !== undefined) {
         hits++;
         return decode(found);
       }
-      const id = idByPath.get(path);
+      const id = idByPath.get(fullPath);
       const position = positionInList.get(path);
       if (id !== undefined && frontier.has(id)) readOnwards(id);
       else if (position !== undefined) readPaths(list.slice(position, position + nextBatchSize()));
       else readPaths([path]);
-      const read = find(path);
+      const read = find(fullPath);
       return read === undefined ? undefined : decode(read);
+    },
+    remembered(fullPath) {
+      checkVersion();
+      const found = find(fullPath);
+      if (found !== undefined) hits++;
+      return found;
     },
     announce(paths) {
       list = paths;

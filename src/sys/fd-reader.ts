@@ -17,6 +17,8 @@ export interface FdReader {
   readonly offset: number;
   /** Bytes that were read ahead. */
   readonly buffered: number;
+  /** The bytes that were read ahead; they are not taken. */
+  peek(): Buffer;
 }
 
 const bufferSize = 256 * 1024;
@@ -93,5 +95,6 @@ export function fdReader(fd: number, source: string): FdReader {
     get buffered() {
       return end - start;
     },
+    peek: () => buffer.subarray(start, end),
   };
 }

@@ -27,10 +27,11 @@ import { handlers } from "./handlers.ts";
 import { pathInfoPrefetch } from "../../store/path-info-prefetch.ts";
 import { queryHandlers } from "./query-handlers.ts";
 import { pulledReader } from "./pulled-reader.ts";
+import { type PeekingInput, quickPathInfo } from "./quick-path-info.ts";
 import type { DaemonServices, Session, SessionPeer } from "./session.ts";
 
 export interface Connection {
-  readonly input: SyncReader & { atEnd(): boolean };
+  readonly input: SyncReader & { atEnd(): boolean } & Partial<PeekingInput>;
   /** Blocks until all is sent. @throws SystemError (`EPIPE`) when the client has gone */
   write(bytes: Uint8Array): void;
   /** Has the client gone for good? */
@@ -137,8 +138,10 @@ async function serveRequests(connection: Connection, options: ServerOptions, sta
     },
   };
 
+  const quick = canPeek(input) ? quickPathInfo(context, input, infos, channel.send) : () => false;
   try {
     while (!input.atEnd()) {
+      if (quick()) continue;
       afterReply = undefined;
       const goOn = await serveRequest(session, options, () => afterReply);
       if (goOn === "close") return;
@@ -146,6 +149,10 @@ async function serveRequests(connection: Connection, options: ServerOptions, sta
   } finally {
     services?.close();
   }
+}
+
+function canPeek(input: Connection["input"]): input is Connection["input"] & PeekingInput {
+  return input.peek !== undefined;
 }
 
 /** Serves the next request; `close` when no other can follow. */
