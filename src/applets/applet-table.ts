@@ -45,5 +45,6 @@ export const siloApplets: Readonly<Record<string, () => Promise<Applet>>> = {
 /** Commands that silo gives itself. */
 export const hiddenApplets: Readonly<Record<string, () => Promise<Applet>>> = {
   "__build-stage": async () => (await import("./build-stage.ts")).buildStage,
+  "__hash-paths": async () => (await import("./hash-paths.ts")).hashPathsHelper,
   "__empty-trash": async () => (await import("./empty-trash.ts")).emptyTrash,
 };

@@ -4,18 +4,19 @@
  */
 import { SiloError } from "../error.ts";
 import { printHash } from "../formats/hash.ts";
-import { isInStore, type StorePath, tryParseStorePath } from "../formats/store-path.ts";
+import { isInStore, printStorePath, type StorePath, tryParseStorePath } from "../formats/store-path.ts";
 import { O_NOFOLLOW, O_RDONLY, open, withDescriptor } from "../sys/descriptor.ts";
 import { readDirectory } from "../sys/directory.ts";
 import { exists, readlink, tryUnlink } from "../sys/names.ts";
 import { type FileKind, fstat } from "../sys/stat.ts";
 import { withGcLock } from "./gc-lock.ts";
+import { hashPaths, type PathToHash } from "./hash-paths.ts";
 import { fileLinkName, symlinkLinkName } from "./link-hash.ts";
 import { type LocalStore, realPath, showPath } from "./local-store.ts";
 import type { PathInfo } from "./path-info.ts";
 import { isValidPath, queryPathInfo } from "./queries.ts";
 import { registerValidPaths } from "./register.ts";
-import { hashTree } from "./tree/nar-hash.ts";
+import { hashTree, type NarDigest } from "./tree/nar-hash.ts";
 import { compileQuickly } from "./tree/quick-compilation.ts";
 import { UnsupportedFile } from "./tree/walk.ts";
 
@@ -144,11 +145,16 @@ function linkNameOf(file: string, kind: FileKind): string {
 function verifyContents(store: LocalStore, paths: readonly StorePath[], options: VerifyOptions): Verdict {
   store.reporter.message("info", "checking store hashes...");
   let verdict: Verdict = "good";
-  paths.forEach((path, index) => {
-    options.onPath?.(path, index, paths.length);
+  let begun = 0;
+  const onBegin = (path: StorePath) => {
+    options.onPath?.(path, begun++, paths.length);
+    store.reporter.message("talkative", `checking contents of '${showPath(store, path)}'`);
+  };
+  hashPaths(store.realStoreDir, withSizes(store, paths), onBegin, (path, outcome) => {
     try {
+      if (outcome instanceof SiloError) throw outcome;
       const info = queryPathInfo(store, path);
-      if (info === undefined || verifyPath(store, info) === "good") return;
+      if (info === undefined || judge(store, info, outcome) === "good") return;
       if (options.repair === undefined || !attemptRepair(store, options.repair, path)) verdict = "errors";
     } catch (error) {
       if (!(error instanceof SiloError)) throw error;
@@ -161,11 +167,21 @@ function verifyContents(store: LocalStore, paths: readonly StorePath[], options:
   return verdict;
 }
 
+/** Sizes are hints: what is wrong in a row is told when it is compared. */
+function withSizes({ db, storeDir }: LocalStore, paths: readonly StorePath[]): PathToHash[] {
+  const rows = db.statement("select path, narSize from ValidPaths").rows();
+  const sizes = new Map(rows.map(([path, size]) => [String(path), typeof size === "number" ? size : undefined]));
+  return paths.map((path) => ({ path, narSize: sizes.get(printStorePath(storeDir, path)) }));
+}
+
 /** Compares a path's contents with its registration, and fills in what an old store did not know. */
 export function verifyPath(store: LocalStore, info: PathInfo): Verdict {
+  store.reporter.message("talkative", `checking contents of '${showPath(store, info.path)}'`);
+  return judge(store, info, hashTree(realPath(store, info.path), "sha256", undefined, info.narSize));
+}
+
+function judge(store: LocalStore, info: PathInfo, { hash, size }: NarDigest): Verdict {
   const shown = showPath(store, info.path);
-  store.reporter.message("talkative", `checking contents of '${shown}'`);
-  const { hash, size } = hashTree(realPath(store, info.path), "sha256", undefined, info.narSize);
   const expected = printHash(info.narHash, "base32");
   const actual = printHash(hash, "base32");
   const unknown = info.narHash.bytes.every((byte) => byte === 0);

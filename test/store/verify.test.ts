@@ -238,6 +238,29 @@ describe("a damaged database", () => {
   });
 });
 
+test("a large store is looked at by two processes, and nothing gets lost between them", () => {
+  withStoreFixture((fixture) => {
+    const store = fixture.open();
+    const paths = Array.from({ length: 24 }, (_, i) => {
+      placeTree(folder({ large: file(`${i}`.padEnd(3_000_000, "x")), small: file(`${i}`) }), `${fixture.dir}/t${i}`);
+      return addPath(store, `${fixture.dir}/t${i}`, { name: `t${i}`, method: recursiveSha256 });
+    });
+    const begun: string[] = [];
+    const options: VerifyOptions = { ...contents, onPath: (path) => void begun.push(path) };
+    assert.equal(verifyStore(store, options), "good");
+    assert.deepEqual(begun.sort(), [...paths].sort());
+    assert.deepEqual(told(fixture), []);
+    const damaged = paths.filter((_, i) => i % 3 === 0);
+    for (const path of damaged) writeFileSync(`${realPath(store, path)}/more`, "");
+    spawnSync("mkfifo", [`${realPath(store, paths[1]!)}/fifo`]);
+    assert.equal(verifyStore(store, contents), "errors");
+    const messages = told(fixture).sort();
+    assert.equal(messages.length, damaged.length + 1);
+    assert.equal(messages.filter((message) => message.includes("was modified!")).length, damaged.length);
+    assert.match(messages[0]!, /^error: error: Cannot archive '.*\/fifo': it is a socket, device or fifo/);
+  });
+});
+
 test("what a collector takes while we look is no error", () => {
   withStoreFixture((fixture) => {
     const { store, tree, text } = fill(fixture);
