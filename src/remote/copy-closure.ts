@@ -1,5 +1,4 @@
 /** Copying closures between the store on this machine and another: only what the receiver lacks, which one question tells. */
-import { SiloError } from "../error.ts";
 import { printStorePath, type StoreDir, type StorePath } from "../formats/store-path.ts";
 import { computeSortedClosure } from "../store/closure.ts";
 import { type LocalStore, showPath } from "../store/local-store.ts";
@@ -57,7 +56,7 @@ export async function copyClosureTo(
       progress.stop();
     }
   }
-  return summary(infos);
+  return copySummary(infos);
 }
 
 /** @param reopen another conversation with the same store @throws (rejects) InvalidPath, RemoteEnded */
@@ -92,7 +91,7 @@ export async function copyClosureFrom(
       progress.stop();
     }
   }
-  return summary(infos);
+  return copySummary(infos);
 }
 
 /** A path after what it refers to. @throws CyclicReferences */
@@ -102,11 +101,13 @@ export function sortInfos(storeDir: StoreDir, infos: readonly RemotePathInfo[]):
   return topologicalOrder(references, (i) => printStorePath(storeDir, infos[i]!.path)).map((i) => infos[i]!);
 }
 
-function summary(infos: readonly RemotePathInfo[]): CopyResult {
+/** What a copy of these comes to. */
+export function copySummary(infos: readonly RemotePathInfo[]): CopyResult {
   return { paths: infos.map(({ path }) => path), narSize: infos.reduce((sum, { narSize }) => sum + (narSize ?? 0), 0) };
 }
 
-function copyProgress(
+/** Says what is copied, or for a dry run what would be. */
+export function copyProgress(
   reporter: Reporter,
   storeDir: StoreDir,
   infos: readonly RemotePathInfo[],
@@ -131,9 +132,4 @@ function copyProgress(
     },
     stop: () => all.stop(),
   };
-}
-
-/** Something about a copy cannot be done. */
-export class CannotCopy extends SiloError {
-  readonly code = "cannot-copy";
 }

@@ -33,11 +33,13 @@ export interface PathComparison {
   contents(tree: TreeColumns, wanted: Uint8Array): Iterable<Uint8Array>;
 }
 
-/** A path on its way from another store. `show` must be called before the next is asked for. */
+/** A path on its way from another store. One of `show` and `bytes` must be used before the next is asked for. */
 export interface PathDownload {
   readonly info: RemotePathInfo;
   /** Resolves when the tree is complete. */
   show(visitor: NarVisitor): Promise<void>;
+  /** Its NAR; chunks belong to the receiver. */
+  bytes(): AsyncIterable<Uint8Array>;
 }
 
 export interface ValidityOptions {

@@ -4,7 +4,6 @@ import { fromText } from "../../formats/byte-string.ts";
 import { printStorePath } from "../../formats/store-path.ts";
 import { commandApplet } from "../command-line.ts";
 import { copy, copyAddress } from "../nix-copy-closure.ts";
-import { requireLocal, withStore } from "../open-store.ts";
 import { openSession } from "../session.ts";
 
 export const copyCommand = commandApplet(
@@ -35,21 +34,12 @@ export const copyCommand = commandApplet(
     if (line.operands.length === 0) throw new UsageError("'silo copy' needs at least one path");
     const session = openSession(line, io);
     const address = copyAddress((to ?? from)!, line.has("compress") ? "compress" : "plain");
-    return withStore(session, async (store) => {
-      const { storeDir } = store;
-      const { paths, narSize } = await copy(
-        session,
-        requireLocal(store),
-        address,
-        to === undefined ? "from" : "to",
-        line.operands,
-        {
-          outputs: line.has("include-outputs") ? "include" : "leave-out",
-          substitute: line.has("use-substitutes") ? "use" : "no",
-          run: line.has("dry-run") ? "dry" : "copy",
-          sign: "plain",
-        },
-      );
+    const { storeDir } = session.directories;
+    return copy(session, address, to === undefined ? "from" : "to", line.operands, {
+      outputs: line.has("include-outputs") ? "include" : "leave-out",
+      substitute: line.has("use-substitutes") ? "use" : "no",
+      run: line.has("dry-run") ? "dry" : "copy",
+    }).then(({ paths, narSize }) => {
       if (line.has("json")) {
         const copied = paths.map((path) => printStorePath(storeDir, path));
         io.out(fromText(`${JSON.stringify({ store: address.name, paths: copied, narSize }, null, 2)}\n`));

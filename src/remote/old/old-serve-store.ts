@@ -3,15 +3,14 @@
  * fetched has one of its own.
  */
 import { run } from "../../formats/codec.ts";
-import { readNar } from "../../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../../formats/nar/visitor.ts";
 import { commands, pathInfos, serveContext } from "../../formats/serve-protocol/commands.ts";
 import { encodeOldQuery, encodeOldSubstitute } from "../../formats/serve-protocol/queries.ts";
 import { encodeOldClientGreeting, readServerGreeting } from "../../formats/serve-protocol/version.ts";
 import { printStorePath, type StoreDir, type StorePath } from "../../formats/store-path.ts";
 import { InvalidPath } from "../../store/path-info.ts";
 import type { PathDownload, RemotePathInfo, RemoteStore } from "../remote-store.ts";
-import { type RemoteProcess, remoteEnded } from "../remote-process.ts";
+import { narDownload } from "../path-download.ts";
+import { type RemoteProcess, type RemoteReader, remoteEnded } from "../remote-process.ts";
 import { OldServeProtocol } from "../serve/client.ts";
 
 /** @param start starts the server */
@@ -64,17 +63,17 @@ export function oldServeStore(name: string, storeDir: StoreDir, start: () => Pro
     return [...closure].sort();
   }
 
-  async function fetch(path: StorePath, visitor: NarVisitor): Promise<void> {
+  async function fetch(path: StorePath, read: (reader: RemoteReader) => Promise<void>): Promise<void> {
     const process = await greet();
     await process.write(encodeOldSubstitute(context, path));
-    await run(readNar(visitor), process.reader);
+    await read(process.reader);
     process.end();
     const { status } = await process.exited;
     if (status !== 0) throw await remoteEnded(process);
   }
 
   async function* download(infos: readonly RemotePathInfo[]): AsyncGenerator<PathDownload> {
-    for (const info of infos) yield { info, show: (visitor) => fetch(info.path, visitor) };
+    for (const info of infos) yield narDownload(info, (read) => fetch(info.path, read));
   }
 
   const refuse = (what: string) => {

@@ -1,7 +1,5 @@
 /** A store behind the serve protocol 2.x. With another silo only files travel that the receiver does not have under other paths. */
 import { type Codec, run } from "../../formats/codec.ts";
-import { readNar } from "../../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../../formats/nar/visitor.ts";
 import { encodeItemInfo, encodeItemSignature, encodeItemStart, encodeStreamEnd } from "../../formats/export-stream.ts";
 import { commands } from "../../formats/serve-protocol/commands.ts";
 import { parseStorePath, type StorePath } from "../../formats/store-path.ts";
@@ -12,7 +10,9 @@ import { printOffered } from "../delta/offered-info.ts";
 import { rebuildTree } from "../delta/rebuild-tree.ts";
 import { bitmap } from "../delta/tree-files.ts";
 import { SiloError } from "../../error.ts";
-import type { PathUpload, RemotePathInfo, RemoteStore } from "../remote-store.ts";
+import { narDownload } from "../path-download.ts";
+import type { RemoteReader } from "../remote-process.ts";
+import type { PathDownload, PathUpload, RemotePathInfo, RemoteStore } from "../remote-store.ts";
 import type { ServeClient } from "./client.ts";
 
 /** Requests that are sent before the answer to the first has come. */
@@ -151,12 +151,13 @@ export function serveStore(client: ServeClient): RemoteStore {
       const plans = compares
         ? await planDownloads(segment.filter(isCompared), known)
         : new Map<StorePath, DownloadPlan>();
-      const ahead: { info: RemotePathInfo; show(visitor: NarVisitor): Promise<void> }[] = [];
+      const ahead: PathDownload[] = [];
       let next = 0;
       while (next < segment.length || ahead.length > 0) {
         while (next < segment.length && ahead.length < maxAhead) {
           const info = segment[next++]!;
-          ahead.push({ info, show: request(info.path, plans.get(info.path)) });
+          const plan = plans.get(info.path);
+          ahead.push(plan === undefined ? requestNar(info) : requestFiles(info, plan));
         }
         yield ahead.shift()!;
       }
@@ -179,33 +180,41 @@ export function serveStore(client: ServeClient): RemoteStore {
     return new Map(await Promise.all(asked));
   }
 
-  /** Asks for a path; what it returns shows the answer to a visitor. */
-  function request(path: StorePath, plan: DownloadPlan | undefined): (visitor: NarVisitor) => Promise<void> {
-    let start!: (visitor: NarVisitor) => void;
-    const visitor = new Promise<NarVisitor>((resolve) => {
-      start = resolve;
-    });
-    const sent = client.send(async (write) => {
-      if (plan !== undefined) {
-        const wanted = bitmap(plan.sources.length, (i) => plan.sources[i] === undefined);
-        return write(encodeRequest({ kind: "files", path, wanted }));
-      }
-      const writer = new WireWriter().u64(commands.dumpStorePath.code);
-      commands.dumpStorePath.request.write(writer, { path }, context);
-      return write(writer.take());
-    });
-    const done = client.receive(async ({ reader }) => {
-      const shown = await visitor;
-      if (plan !== undefined) return run(rebuildTree(plan.tree, plan.sources, shown), reader);
-      return run(readNar(shown), reader);
-    });
+  function requestNar(info: RemotePathInfo): PathDownload {
+    const writer = new WireWriter().u64(commands.dumpStorePath.code);
+    commands.dumpStorePath.request.write(writer, { path: info.path }, context);
+    return narDownload(info, request(writer.take()));
+  }
+
+  function requestFiles(info: RemotePathInfo, { tree, sources }: DownloadPlan): PathDownload {
+    const wanted = bitmap(sources.length, (i) => sources[i] === undefined);
+    const consume = request(encodeRequest({ kind: "files", path: info.path, wanted }));
+    return {
+      info,
+      async show(visitor) {
+        let failure: unknown;
+        await consume(async (reader) => {
+          failure = await run(rebuildTree(tree, sources, visitor), reader);
+        });
+        if (failure !== undefined) throw failure;
+      },
+      bytes() {
+        throw new Error("files of a tree are no NAR");
+      },
+    };
+  }
+
+  /** Sends a request at once; what it returns reads the answer, which has to wait for who reads it. */
+  function request(message: Uint8Array): (body: (reader: RemoteReader) => Promise<void>) => Promise<void> {
+    const { promise: body, resolve: start } = Promise.withResolvers<(reader: RemoteReader) => Promise<void>>();
+    const sent = client.send(async (write) => write(message));
+    const done = client.receive(async ({ reader }) => (await body)(reader));
     done.catch(() => {});
     sent.catch(() => {});
-    return async (shown) => {
-      start(shown);
+    return async (read) => {
+      start(read);
       await sent;
-      const failure = await done;
-      if (failure !== undefined) throw failure;
+      await done;
     };
   }
 

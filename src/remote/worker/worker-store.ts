@@ -1,7 +1,4 @@
 /** A store behind the worker protocol, of `ssh-ng://`. */
-import { run } from "../../formats/codec.ts";
-import { readNar } from "../../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../../formats/nar/visitor.ts";
 import { isDerivationPath, type StorePath } from "../../formats/store-path.ts";
 import { WireWriter } from "../../formats/wire.ts";
 import { operations } from "../../formats/worker-protocol/operations.ts";
@@ -9,6 +6,8 @@ import { fullPathInfo } from "../../formats/worker-protocol/path-info.ts";
 import { SiloError } from "../../error.ts";
 import { InvalidPath, type PathInfo } from "../../store/path-info.ts";
 import { printStorePath } from "../../formats/store-path.ts";
+import { narDownload } from "../path-download.ts";
+import type { RemoteReader } from "../remote-process.ts";
 import type { PathDownload, PathUpload, RemotePathInfo, RemoteStore } from "../remote-store.ts";
 import type { WorkerClient } from "./client.ts";
 
@@ -99,22 +98,18 @@ export function workerStore(client: WorkerClient): RemoteStore {
     while (next < infos.length || ahead.length > 0) {
       while (next < infos.length && ahead.length < maxAhead) {
         const info = infos[next++]!;
-        ahead.push({ info, show: request(info.path) });
+        ahead.push(narDownload(info, request(info.path)));
       }
       yield ahead.shift()!;
     }
   }
 
-  function request(path: StorePath): (visitor: NarVisitor) => Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<NarVisitor>();
-    const done = call(
-      operations.narFromPath,
-      { path },
-      { download: async (reader) => run(readNar(await promise), reader) },
-    );
+  function request(path: StorePath): (body: (reader: RemoteReader) => Promise<void>) => Promise<void> {
+    const { promise: body, resolve: start } = Promise.withResolvers<(reader: RemoteReader) => Promise<void>>();
+    const done = call(operations.narFromPath, { path }, { download: async (reader) => (await body)(reader) });
     done.catch(() => {});
-    return async (visitor) => {
-      resolve(visitor);
+    return async (read) => {
+      start(read);
       await done;
     };
   }
