@@ -62,10 +62,11 @@ function collect<T>(
   const { settings, reporter } = store;
   const respect = liveness === "respect";
   reporter.message("info", "finding garbage collector roots...");
-  const candidates = respect ? findRootCandidates(store) : [];
-  arrivals.serve();
+  // Temporary roots first: a process that ends meanwhile has left a permanent root behind, which is found, or wanted none.
   const tempRoots = readTempRoots(store, "collect");
   try {
+    const candidates = respect ? findRootCandidates(store) : [];
+    arrivals.serve();
     const graph = loadReferenceGraph(
       store,
       {
