@@ -59,6 +59,20 @@ export class Interrupted extends SiloError {
   }
 }
 
+/**
+ * A failure that follows from others: there are as many as there are dependants, and nobody asks where in the program
+ * they came up.
+ */
+export function consequentFailure(status: FailureStatus, message: string): BuildFailure {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return new BuildFailure(status, message);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
 /** Any error that a user can cause, as the failure of a goal. @throws what is none */
 export function asBuildFailure(error: unknown, status: FailureStatus = "misc-failure"): BuildFailure {
   if (error instanceof BuildFailure) return error;

@@ -6,6 +6,7 @@ import type { BuilderRunner } from "../store/builder-runner.ts";
 import type { Environment } from "../store/directories.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { Substituter } from "../store/substituter.ts";
+import { collectEvery } from "../sys/memory.ts";
 import { FailureKinds, Interrupted } from "./build-failure.ts";
 import { BuildSlots, Changes } from "./build-slots.ts";
 import type { DerivationGoal } from "./derivation-goal.ts";
@@ -48,6 +49,8 @@ export interface BuildRun extends BuildHelpers {
   readonly substitutionGoals: Map<StorePath, Goal>;
   /** Derivations that are not in the store, by the path that they would have. */
   readonly derivationsInMemory: ReadonlyMap<StorePath, BasicDerivation>;
+  /** To be called for every goal that begins or ends, as they leave much behind. */
+  readonly tidy: () => void;
   /** Builds and substitutions at work, on this machine or another. */
   working: number;
 }
@@ -77,6 +80,7 @@ export function startRun(
     derivationGoals: new Map(),
     substitutionGoals: new Map(),
     derivationsInMemory,
+    tidy: collectEvery(2500),
     working: 0,
   };
 }

@@ -9,27 +9,32 @@ import type { BuildMode } from "../store/build-service.ts";
 import { showPath } from "../store/local-store.ts";
 import { queryValidPaths } from "../store/queries.ts";
 import { requireWritable } from "../store/open-local-store.ts";
-import { asBuildFailure, BuildFailure } from "./build-failure.ts";
+import { asBuildFailure, BuildFailure, consequentFailure } from "./build-failure.ts";
 import { buildDerivation } from "./build-derivation.ts";
 import type { BuildRun } from "./build-run.ts";
-import { type Goal, type GoalOutcome, startGoal, type Tally, waitForGoals } from "./goal.ts";
+import { Goal, type GoalOutcome, type Tally, waitForGoals } from "./goal.ts";
 import type { OutputState } from "./output-plan.ts";
 import { outputState, refuseCachedFailure } from "./output-state.ts";
 import { repairClosure } from "./repair-closure.ts";
 import { substitutionGoal } from "./substitution-goal.ts";
 
-export interface DerivationGoal extends Goal {
-  readonly drvPath: StorePath;
-  readonly mode: BuildMode;
-  /** May grow while the goal is at work. */
-  wanted: WantedOutputs;
+export class DerivationGoal extends Goal {
   /** `substituting`: what is wanted in addition still counts; `building`: everything is made anyway. */
-  phase: "substituting" | "building" | "over";
+  phase: "substituting" | "building" | "over" = "substituting";
   /** Has more been wanted since the goal looked? */
-  grown: boolean;
+  grown = false;
   /** Seconds since the epoch, of the build; 0 when there was none. */
-  startTimeSec: number;
-  stopTimeSec: number;
+  startTimeSec = 0;
+  stopTimeSec = 0;
+
+  /** @param wanted may grow while the goal is at work */
+  constructor(
+    readonly drvPath: StorePath,
+    readonly mode: BuildMode,
+    public wanted: WantedOutputs,
+  ) {
+    super();
+  }
 }
 
 /** The goal for the derivation. One that has failed stays failed; one that is over is started again for more outputs. */
@@ -48,12 +53,8 @@ export function derivationGoal(
       return known;
     }
   }
-  const state = { phase: "substituting" as const, grown: false, startTimeSec: 0, stopTimeSec: 0 };
-  const all = known === undefined ? wanted : unionOutputs(known.wanted, wanted);
-  const goal: DerivationGoal = Object.assign(
-    startGoal(run, () => realise(run, goal)),
-    { drvPath, mode, wanted: all, ...state },
-  );
+  const goal = new DerivationGoal(drvPath, mode, known === undefined ? wanted : unionOutputs(known.wanted, wanted));
+  goal.start(run, () => realise(run, goal));
   run.derivationGoals.set(drvPath, goal);
   run.progress.builds.expected++;
   run.progress.changed();
@@ -67,12 +68,14 @@ function covers(have: WantedOutputs, wanted: WantedOutputs): boolean {
 
 async function realise(run: BuildRun, goal: DerivationGoal): Promise<GoalOutcome> {
   const { progress } = run;
+  run.tidy();
   let outcome: GoalOutcome;
   try {
     outcome = await flow(run, goal);
   } catch (error) {
     outcome = { kind: "failed", failure: asBuildFailure(error) };
   } finally {
+    run.tidy();
     goal.phase = "over";
     progress.builds.expected--;
     progress.changed();
@@ -158,14 +161,14 @@ function repairAll(run: BuildRun, drvPath: StorePath): Promise<GoalOutcome> {
 }
 
 function failed(status: BuildFailure["status"], message: string): GoalOutcome {
-  return { kind: "failed", failure: new BuildFailure(status, message) };
+  return { kind: "failed", failure: consequentFailure(status, message) };
 }
 
 /** Fetches the file of a derivation that is not in the store. False when nobody has it. */
 async function ensureDerivation(run: BuildRun, { drvPath }: DerivationGoal): Promise<boolean> {
   if (run.graph.outputsOf(drvPath) !== undefined) return true;
-  const { outcome } = substitutionGoal(run, drvPath, "normal");
-  return (await outcome).kind === "success" && run.graph.outputsOf(drvPath) !== undefined;
+  const outcome = await substitutionGoal(run, drvPath, "normal").ended();
+  return outcome.kind === "success" && run.graph.outputsOf(drvPath) !== undefined;
 }
 
 /**
@@ -206,7 +209,8 @@ function byName(a: { readonly drvPath: StorePath }, b: { readonly drvPath: Store
 
 function realiseInputs(run: BuildRun, { drvPath, mode }: DerivationGoal): Promise<Tally> {
   const { graph } = run;
-  const { inputs, sources } = graph.summaryOf(drvPath);
+  const inputs = graph.takeInputs(drvPath);
+  const { sources } = graph.summaryOf(drvPath);
   graph.load(inputs.map((input) => input.drvPath));
   const goals: Goal[] = [];
   if (sources.length > 0) {

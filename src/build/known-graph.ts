@@ -9,12 +9,12 @@ import { isDerivationPath, type StorePath } from "../formats/store-path.ts";
 import { type LocalStore, showPath } from "../store/local-store.ts";
 import { pathColumn, pathList, queryValidPaths } from "../store/queries.ts";
 import { readDerivation } from "../store/read-derivation.ts";
+import { collectEvery } from "../sys/memory.ts";
 import { BuildFailure } from "./build-failure.ts";
 import { derivationAttributes, prefersToBuildHere, substitutesAllowed } from "./derivation-attributes.ts";
 
 /** What scheduling needs of a derivation; kept for the whole run, unlike the derivation itself. */
 export interface DerivationSummary {
-  readonly inputs: readonly DerivationInput[];
   readonly substitutable: boolean;
   readonly prefersToBuildHere: boolean;
   /** Of a derivation in memory: its sources, which nothing keeps valid. Those of one in the store are its references. */
@@ -41,13 +41,22 @@ select d.path as drv, o.id as output, o.path as path, v.id is not null as valid 
   left join DerivationOutputs o on o.drv = n.id
   left join ValidPaths v on v.path = o.path`;
 
-const noInputs: ReadonlySet<string> = new Set(["out"]);
+const onlyOut: ReadonlySet<string> = new Set(["out"]);
+const noOutputs = new Map<string, StorePath>();
+const noSources: readonly StorePath[] = [];
 
 export class KnownGraph {
-  private readonly outputs = new Map<StorePath, Map<string, StorePath>>();
+  /** The path where there is one output, `out`, as nearly always: maps for all would take more memory than all else. */
+  private readonly outputs = new Map<StorePath, StorePath | Map<string, StorePath>>();
   private readonly names = new Map<StorePath, StorePath>();
   private readonly valid = new Set<StorePath>();
   private readonly summaries = new Map<StorePath, DerivationSummary>();
+  private readonly inputs = new Map<StorePath, readonly DerivationInput[]>();
+  /** The few that there are: derivations have mostly the same. */
+  private readonly sharedSummaries = new Map<string, DerivationSummary>();
+
+  /** After so many derivations; a collection takes as long as reading a few hundred. */
+  private readonly tidy = collectEvery(2500);
 
   constructor(private readonly store: LocalStore) {}
 
@@ -60,20 +69,19 @@ export class KnownGraph {
     const roots: string[] = [];
     for (const [drv, name, path, valid] of store.db.statement(graphSql).rows(pathList(store.storeDir, fresh))) {
       const drvPath = pathColumn(store, drv);
-      let outputs = this.outputs.get(drvPath);
-      if (outputs === undefined) {
-        outputs = new Map();
-        this.outputs.set(drvPath, outputs);
+      if (!this.outputs.has(drvPath)) {
+        this.outputs.set(drvPath, noOutputs);
         this.names.set(drvPath, drvPath);
         roots.push(String(drv));
       }
       if (name === null) continue;
       const output = pathColumn(store, path);
-      outputs.set(String(name), output);
+      this.addOutput(drvPath, String(name), output);
       roots.push(String(path));
       if (valid === 1) claimed.push(output);
     }
     store.tempRoots.add(roots);
+    this.tidy(roots.length);
     // Only what is valid now that it is a root stays so.
     if (claimed.length > 0) for (const path of queryValidPaths(store, claimed)) this.valid.add(path);
   }
@@ -85,8 +93,8 @@ export class KnownGraph {
       const path = knownOutputPath(output);
       if (path !== undefined) outputs.set(name, path);
     }
-    const summary = this.summarise(drvPath, { ...drv, inputDrvs: new Map() });
-    this.summaries.set(drvPath, { ...summary, sources: [...drv.inputSrcs] });
+    this.keep(drvPath, { ...drv, inputDrvs: new Map() });
+    this.summaries.set(drvPath, { ...this.summaryOf(drvPath), sources: [...drv.inputSrcs] });
     this.outputs.set(drvPath, outputs);
     const { store } = this;
     store.tempRoots.add([...outputs.values(), ...drv.inputSrcs].map((path) => showPath(store, path)));
@@ -96,7 +104,8 @@ export class KnownGraph {
   /** Undefined for a derivation that is not valid. */
   outputsOf(drvPath: StorePath): ReadonlyMap<string, StorePath> | undefined {
     if (!this.outputs.has(drvPath)) this.load([drvPath]);
-    return this.outputs.get(drvPath);
+    const outputs = this.outputs.get(drvPath);
+    return typeof outputs === "string" ? new Map([["out", outputs]]) : outputs;
   }
 
   /** Was valid when last looked at, and cannot be collected. */
@@ -118,17 +127,39 @@ export class KnownGraph {
     }
   }
 
-  /** Reads the derivation, once. @throws BuildFailure, BadDerivation, SystemError */
+  /** Reads the derivation, unless that has been done. @throws BuildFailure, BadDerivation, SystemError */
   summaryOf(drvPath: StorePath): DerivationSummary {
-    let summary = this.summaries.get(drvPath);
-    if (summary === undefined) {
-      summary = this.summarise(drvPath, readDerivation(this.store.storeDir, this.store.realStoreDir, drvPath));
-      this.summaries.set(drvPath, summary);
-    }
-    return summary;
+    if (!this.summaries.has(drvPath)) this.read(drvPath);
+    return this.summaries.get(drvPath)!;
   }
 
-  private summarise(drvPath: StorePath, drv: Derivation): DerivationSummary {
+  /** The derivations that it needs. @throws as {@link summaryOf} */
+  inputsOf(drvPath: StorePath): readonly DerivationInput[] {
+    if (!this.inputs.has(drvPath)) this.read(drvPath);
+    return this.inputs.get(drvPath)!;
+  }
+
+  /** As {@link inputsOf}, and forgets them: asked for again, they are read again. */
+  takeInputs(drvPath: StorePath): readonly DerivationInput[] {
+    const inputs = this.inputsOf(drvPath);
+    if (this.summaryOf(drvPath).sources.length === 0) this.inputs.delete(drvPath);
+    return inputs;
+  }
+
+  private read(drvPath: StorePath): void {
+    this.keep(drvPath, readDerivation(this.store.storeDir, this.store.realStoreDir, drvPath));
+    this.tidy();
+  }
+
+  private addOutput(drvPath: StorePath, name: string, path: StorePath): void {
+    const known = this.outputs.get(drvPath);
+    if (known === undefined || known === noOutputs) {
+      this.outputs.set(drvPath, name === "out" ? path : new Map([[name, path]]));
+    } else if (typeof known !== "string") known.set(name, path);
+    else if (name !== "out") this.outputs.set(drvPath, new Map([["out", known]]).set(name, path));
+  }
+
+  private keep(drvPath: StorePath, drv: Derivation): void {
     const { settings } = this.store;
     const shown = showPath(this.store, drvPath);
     const kind = derivationKind(drv);
@@ -140,16 +171,20 @@ export class KnownGraph {
       );
     }
     const attributes = derivationAttributes(drv, shown);
-    return {
-      inputs: Array.from(drv.inputDrvs, ([input, outputs]) => ({
-        drvPath: this.shared(input),
-        // Nearly always this one: a set for each edge would cost more than the rest.
-        outputs: outputs.size === 1 && outputs.has("out") ? noInputs : outputs,
-      })),
-      substitutable: substitutesAllowed(settings, attributes),
-      prefersToBuildHere: prefersToBuildHere(settings, drv, attributes),
-      sources: [],
-    };
+    const inputs = Array.from(drv.inputDrvs, ([input, outputs]) => ({
+      drvPath: this.shared(input),
+      outputs: outputs.size === 1 && outputs.has("out") ? onlyOut : outputs,
+    }));
+    this.inputs.set(drvPath, inputs);
+    const substitutable = substitutesAllowed(settings, attributes);
+    const isLocal = prefersToBuildHere(settings, drv, attributes);
+    const key = `${substitutable} ${isLocal}`;
+    let summary = this.sharedSummaries.get(key);
+    if (summary === undefined) {
+      summary = { substitutable, prefersToBuildHere: isLocal, sources: noSources };
+      this.sharedSummaries.set(key, summary);
+    }
+    this.summaries.set(drvPath, summary);
   }
 
   /** One string for one path, in place of a slice that keeps the derivation's text alive. */

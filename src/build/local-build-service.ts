@@ -10,7 +10,7 @@ import { isValidPath, queryPathInfo, requirePathInfo } from "../store/queries.ts
 import { BuildFailed, type BuildFailure } from "./build-failure.ts";
 import { type BuildHelpers, type BuildRun, startRun } from "./build-run.ts";
 import { derivationGoal } from "./derivation-goal.ts";
-import { type Goal, type GoalOutcome, tellFailure } from "./goal.ts";
+import { type Goal, type GoalOutcome, tellFailure, waitForTargets } from "./goal.ts";
 import { KnownGraph } from "./known-graph.ts";
 import { askAll, queryMissing } from "./query-missing.ts";
 import { substitutionGoal } from "./substitution-goal.ts";
@@ -29,7 +29,7 @@ export function localBuildService(helpers: BuildHelpers): BuildService {
   async function ensure(path: StorePath, signal: AbortSignal): Promise<void> {
     if (isValidPath(store, path)) return;
     await inRun(helpers, signal, takeGraph(), async (run) => {
-      const outcome = await substitutionGoal(run, path, "normal").outcome;
+      const outcome = await substitutionGoal(run, path, "normal").ended();
       if (outcome.kind === "success") return;
       const message = `path '${showPath(store, path)}' does not exist and cannot be created`;
       throw failedWith(run, outcome.kind === "failed" ? [outcome.failure] : [], message);
@@ -39,14 +39,14 @@ export function localBuildService(helpers: BuildHelpers): BuildService {
   async function repair(path: StorePath, signal: AbortSignal): Promise<void> {
     const info = requirePathInfo(store, path);
     await inRun(helpers, signal, takeGraph(), async (run) => {
-      const outcome = await substitutionGoal(run, path, "repair").outcome;
+      const outcome = await substitutionGoal(run, path, "repair").ended();
       if (outcome.kind === "success") return;
       const { deriver } = info;
       if (deriver === undefined || !isValidPath(store, deriver)) {
         throw new BuildFailed(`cannot repair path '${showPath(store, path)}'`, run.failures.exitStatus, []);
       }
       run.graph.load([deriver]);
-      const rebuilt = await derivationGoal(run, deriver, allOutputs, "repair").outcome;
+      const rebuilt = await derivationGoal(run, deriver, allOutputs, "repair").ended();
       if (rebuilt.kind === "failed")
         throw new BuildFailed(rebuilt.failure.message, run.failures.exitStatus, [rebuilt.failure]);
     });
@@ -91,9 +91,9 @@ async function inRun<T>(
   } finally {
     // Without keep-going a failure leaves others at work. Goals that end may not start new ones any more.
     run.stop();
-    await Promise.allSettled(
-      [...run.derivationGoals.values(), ...run.substitutionGoals.values()].map((goal) => goal.outcome),
-    );
+    for (const goals of [run.derivationGoals, run.substitutionGoals]) {
+      for (const goal of goals.values()) await goal.ended().catch(() => {});
+    }
     run.progress.stop();
   }
 }
@@ -143,7 +143,7 @@ async function buildPaths(
     if (bad.length === 0) return;
     // Those that others waited for have been told of already.
     const failures = bad.flatMap(({ outcome, goal }) =>
-      outcome.kind === "failed" && goal.waiters === 0 ? outcome.failure : [],
+      outcome.kind === "failed" && goal.awaited === "by-nobody-else" ? outcome.failure : [],
     );
     const paths = [...new Set(bad.map(({ path }) => `'${showPath(run.store, path)}'`))].sort();
     const message = `build of ${paths.join(", ")} failed`;
@@ -187,21 +187,12 @@ interface EndedTarget extends Target {
 
 /** In the order of the targets, all that have ended when nothing more is to be waited for. @throws Interrupted (rejects) when the caller stops the run */
 async function endOfTargets(run: BuildRun, targets: readonly Target[]): Promise<EndedTarget[]> {
-  const outcomes = new Map<Target, GoalOutcome>();
-  const keepGoing = run.store.settings.get("keep-going");
-  await new Promise<void>((resolve, reject) => {
-    let left = targets.length;
-    if (left === 0) resolve();
-    for (const target of targets) {
-      target.goal.outcome.then((outcome) => {
-        outcomes.set(target, outcome);
-        left--;
-        if (left === 0 || (outcome.kind === "failed" && !keepGoing)) resolve();
-      }, reject);
-    }
-  });
+  await waitForTargets(
+    run,
+    targets.map(({ goal }) => goal),
+  );
   return targets.flatMap((target) => {
-    const outcome = outcomes.get(target);
+    const { outcome } = target.goal;
     return outcome === undefined ? [] : { ...target, outcome };
   });
 }
@@ -234,7 +225,7 @@ async function buildInMemory(
   const target: DerivedPath = { kind: "built", drvPath, outputs: allOutputs };
   const work = async (run: BuildRun) => {
     run.graph.addInMemory(drvPath, drv);
-    const outcome = await derivationGoal(run, drvPath, allOutputs, mode).outcome;
+    const outcome = await derivationGoal(run, drvPath, allOutputs, mode).ended();
     return buildResult(run, target, outcome);
   };
   return inRun(helpers, signal, graph, work, new Map([[drvPath, drv]]));

@@ -69,7 +69,7 @@ export async function queryMissing(
         continue;
       }
       willBuild.add(drvPath);
-      for (const { drvPath: input, outputs } of graph.summaryOf(drvPath).inputs) {
+      for (const { drvPath: input, outputs } of graph.inputsOf(drvPath)) {
         todo.push({ kind: "built", drvPath: input, outputs: { kind: "names", names: outputs } });
       }
     }

@@ -15,7 +15,7 @@ import { openTreeReceiver, type ReceivedTree } from "../store/receive-tree.ts";
 import type { SubstitutablePathInfo, Substituter } from "../store/substituter.ts";
 import { asBuildFailure, BuildFailure, Interrupted, printErrorText } from "./build-failure.ts";
 import { type BuildRun, pollIntervalMs, traceBuild } from "./build-run.ts";
-import { type Goal, type GoalOutcome, startGoal, waitForGoals } from "./goal.ts";
+import { Goal, type GoalOutcome, waitForGoals } from "./goal.ts";
 
 /** `repair` fetches a valid path again. */
 export type SubstitutionMode = "normal" | "repair";
@@ -24,7 +24,8 @@ export type SubstitutionMode = "normal" | "repair";
 export function substitutionGoal(run: BuildRun, path: StorePath, mode: SubstitutionMode): Goal {
   const known = run.substitutionGoals.get(path);
   if (known !== undefined) return known;
-  const goal = startGoal(run, async () => {
+  const goal = new Goal();
+  goal.start(run, async () => {
     const outcome = await substitute(run, path, mode);
     // What is missing may be built meanwhile, this path or one that it refers to.
     if (outcome.kind !== "success") run.substitutionGoals.delete(path);

@@ -125,6 +125,7 @@ export const runtime: Runtime = {
     for (const each of functions) noFTL(each);
   },
   addressOf: (buffer) => ptr(buffer),
+  collectGarbage: () => void Bun.gc(true),
   callLibrary,
   ownCommand,
 };

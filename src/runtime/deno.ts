@@ -131,6 +131,7 @@ export const runtime: Runtime = {
   errno: () => errnoView?.getInt32() ?? 0,
   compileQuickly() {}, // no such compiler
   addressOf,
+  collectGarbage() {},
   callLibrary,
   ownCommand,
 };

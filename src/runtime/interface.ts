@@ -63,6 +63,8 @@ export interface Runtime {
   compileQuickly(functions: Iterable<(...args: never[]) => unknown>): void;
   /** The address of a buffer's first byte. The caller keeps the buffer alive. */
   addressOf(buffer: Uint8Array): number;
+  /** Gives memory back now, where the runtime lets one ask: it takes garbage for cheap as long as the machine has memory. */
+  collectGarbage(): void;
   /**
    * Calls a function of the C library, a variadic one too, with at most ten integers and addresses. The result is what
    * the function returns as an `int`.

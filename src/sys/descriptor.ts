@@ -113,21 +113,24 @@ export function withDescriptor<T>(fd: number, use: (fd: number) => T): T {
   }
 }
 
+/** Files are read by the thousand: a buffer for each would be most of the work. */
+const scratch = Buffer.allocUnsafeSlow(65536);
+const EFBIG = 27;
+
 /**
  * The whole of a file that must be small.
  * @throws SystemError, `EFBIG` when it is larger than `maxBytes`
  */
 export function readSmallFile(path: string, maxBytes: number): Buffer {
   return withDescriptor(open(path, O_RDONLY), (fd) => {
-    const buffer = Buffer.alloc(Math.min(maxBytes + 1, 65536));
     const parts: Buffer[] = [];
     let size = 0;
     for (;;) {
-      const count = read(fd, buffer);
-      if (count === 0) return Buffer.concat(parts, size);
+      const count = read(fd, scratch);
+      if (count === 0) return parts.length === 1 ? parts[0]! : Buffer.concat(parts, size);
       size += count;
-      if (size > maxBytes) throw new SystemError(`reading '${path}': more than ${maxBytes} bytes`, 27);
-      parts.push(Buffer.from(buffer.subarray(0, count)));
+      if (size > maxBytes) throw new SystemError(`reading '${path}': more than ${maxBytes} bytes`, EFBIG);
+      parts.push(Buffer.from(scratch.subarray(0, count)));
     }
   });
 }
