@@ -36,7 +36,13 @@ export function tempRoots(stateDir: string): TempRoots {
     for (;;) {
       tryUnlink(file); // of a dead process that had our pid
       const fd = open(file, O_RDWR | O_CREAT, 0o600);
-      waitLock(fd, "exclusive");
+      try {
+        waitLock(fd, "exclusive");
+      } catch (error) {
+        tryUnlink(file);
+        close(fd);
+        throw error;
+      }
       // A collector may have taken the fresh file for a stale one, deleted and marked it.
       if (fstat(fd).size === 0) return fd;
       close(fd);
