@@ -22,7 +22,7 @@ function main(): void {
     settings: loadSettings(process.env, directories).settings,
     reporter: {
       message: (level, text) => {
-        if (level === "error" || level === "warning") process.stderr.write(`${text}\n`);
+        if (level === "error" || level === "warning") writeAll(2, Buffer.from(`${text}\n`, "latin1"));
       },
       start: () => ({ result() {}, stop() {} }),
     },
