@@ -32,6 +32,8 @@ export interface StoreFixture {
   nix(args: readonly string[], input?: Uint8Array): Buffer;
   /** As {@link nix}, whatever comes of it. */
   tryNix(args: readonly string[], input?: Uint8Array): SpawnSyncReturns<Buffer>;
+  /** Runs another program of Nix. */
+  tryProgram(program: string, args: readonly string[], input?: Uint8Array): SpawnSyncReturns<Buffer>;
   /** The output of store-driver.ts with these arguments, which must succeed. */
   silo(args: readonly string[], input?: Uint8Array): Buffer;
   trySilo(args: readonly string[], input?: Uint8Array): SpawnSyncReturns<Buffer>;
@@ -74,11 +76,12 @@ export function fixtureAt(dir: string): StoreFixture {
   const messages: string[] = [];
   const opened: LocalStore[] = [];
 
-  const tryNix: StoreFixture["tryNix"] = (args, input) => {
-    const result = spawnSync("nix-store", args, { env, input: input ?? "", maxBuffer: 1 << 30 });
+  const tryProgram: StoreFixture["tryProgram"] = (program, args, input) => {
+    const result = spawnSync(program, args, { env, input: input ?? "", maxBuffer: 1 << 30 });
     if (result.error !== undefined) throw result.error;
     return result;
   };
+  const tryNix: StoreFixture["tryNix"] = (args, input) => tryProgram("nix-store", args, input);
   const trySilo: StoreFixture["trySilo"] = (args, input) => {
     const [program, ...rest] = driverCommand(args);
     return spawnSync(program!, rest, { env, input: input ?? "", maxBuffer: 1 << 30 });
@@ -112,6 +115,7 @@ export function fixtureAt(dir: string): StoreFixture {
       opened.push(store);
       return store;
     },
+    tryProgram,
     tryNix,
     nix: (args, input) => successful(tryNix(args, input)),
     trySilo,
