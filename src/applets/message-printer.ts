@@ -3,7 +3,7 @@
  * build logs as they come; on a terminal a live view in place of those; or everything in a form for programs.
  */
 import { fromText } from "../formats/byte-string.ts";
-import type { Activity, ActivityStart, MessageLevel, Reporter } from "../store/reporter.ts";
+import type { Activity, MessageLevel, Reporter } from "../store/reporter.ts";
 import { messageLevels } from "../store/reporter.ts";
 import type { CommonFlags } from "./command-line/common-options.ts";
 import { internalJsonPrinter } from "./internal-json.ts";
@@ -51,15 +51,11 @@ function openPrinter(
             else if (builderOutput === "named-lines")
               io.err(`${fromText(subjectName(start))}> ${plainText(result.line)}`);
           } else if (result.kind === "post-build-log-line" && builderOutput !== "only-of-failures") {
-            io.err(`${nameOfHook(start)}: ${result.line}`);
+            io.err(`post-build-hook: ${result.line}`);
           }
         },
         stop() {},
       };
     },
   };
-}
-
-function nameOfHook({ text }: ActivityStart): string {
-  return text === "" ? "post-build-hook" : text;
 }

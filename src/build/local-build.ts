@@ -279,7 +279,7 @@ async function runPostBuildHook(run: BuildRun, drvPath: StorePath, infos: readon
   const shown = showPath(store, drvPath);
   const activity = store.reporter.start({
     kind: "post-build-hook",
-    level: "talkative",
+    level: "info",
     text: `running post-build-hook '${hook}'`,
     fields: [shown],
   });

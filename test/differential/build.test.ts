@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { lstatSync, mkdtempSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { buildExpression } from "../support/build-expression.ts";
 import { busybox, makeDerivation, type PeerStore, skipWithoutBusybox, withPeers } from "../support/peer-stores.ts";
-import { skipWithoutNix } from "../support/stock-nix.ts";
+import { deleteTree } from "../../src/sys/delete-tree.ts";
+import { siloProgram } from "../support/silo-binary.ts";
+import { skipWithout, skipWithoutNix } from "../support/stock-nix.ts";
 
+const skipWithoutUsers = process.getuid?.() === 0 ? skipWithout("unshare", "--version") : "only root has build users";
+const secretKey = "key-1:qN4fWRwOSkHGWqRHbru6SPEEASFRitIxlUY7NHyIB0QfAxE/nJvUtbu1P959IwrP4MVNufLV0/CE/bPCQMCxmg==";
 const skip = skipWithoutNix || skipWithoutBusybox;
 
 /** Attributes of one expression; each is realised in a fresh store. */
@@ -110,6 +118,82 @@ describe("nix-store --realise does, prints and registers what Nix does", { skip 
       ];
     });
     assert.deepEqual(silo, nix);
+  });
+});
+
+describe("what is made of outputs", { skip }, () => {
+  const text = `let ${makeDerivation} in rec {
+    a = mk "a" "${busybox} mkdir $out; echo same > $out/x; echo same > $out/y; ${busybox} ln -s x $out/z" {};
+    b = mk "b" "${busybox} mkdir $out; echo same > $out/x; echo \${a} > $out/r" {};
+  }`;
+
+  test("signatures by secret keys, and shared files", () => {
+    const [nix, silo] = withPeers((store, maker) => {
+      const key = join(store.dir, "secret");
+      writeFileSync(key, secretKey);
+      const flags = ["--option", "secret-key-files", key, "--option", "auto-optimise-store", "true"];
+      const [b] = store.instantiate(text, "b");
+      const { status } = store.run(maker, ["--realise", ...flags, b!]);
+      const shared = readdirSync(join(store.env["NIX_STORE_DIR"]!, ".links"));
+      const links = shared.map((name) => [name, lstatSync(join(store.env["NIX_STORE_DIR"]!, ".links", name)).nlink]);
+      return { status, rows: store.rows(), links: links.sort() };
+    });
+    assert.match(String(nix.rows["paths"]!.find(([path]) => String(path).endsWith("-b"))![5]), /^key-1:/);
+    assert.deepEqual(silo, nix);
+  });
+
+  test("hooks around the build", () => {
+    const [nix, silo] = withPeers((store, maker) => {
+      const program = (name: string, script: string) => {
+        const file = join(store.dir, name);
+        writeFileSync(file, `#!${busybox} sh\n${script}\n`, { mode: 0o755 });
+        return file;
+      };
+      const after = program("after", `echo "$DRV_PATH"`);
+      const diff = program("diff", `echo "$1 $2 $3"`);
+      const [a] = store.instantiate(text, "a");
+      const built = store.run(maker, ["--realise", "--option", "post-build-hook", after, a!]);
+      const out = built.stdout.trim();
+      const other = store.instantiate(
+        `let ${makeDerivation} in mk "other" "${busybox} head -c 8 /dev/urandom > $out" {}`,
+      );
+      const flags = ["--option", "run-diff-hook", "true", "--option", "diff-hook", diff];
+      store.run(maker, ["--realise", other[0]!]);
+      const checked = store.run(maker, ["--realise", "--check", ...flags, other[0]!]);
+      const failing = program("failing", "exit 3");
+      const failed = store.run(maker, ["--realise", "--check", "--option", "post-build-hook", failing, a!]);
+      return { built, out, checked, failed: failed.status };
+    });
+    assert.deepEqual(silo, nix);
+  });
+
+  test("by build users, who own what they make", { skip: skipWithoutUsers }, () => {
+    const users = join(mkdtempSync(join(tmpdir(), "silo-users-")));
+    try {
+      writeFileSync(
+        join(users, "passwd"),
+        "root:x:0:0::/root:/bin/sh\nsilobld1:x:30001:30000::/:/bin/false\nsilobld2:x:30002:30000::/:/bin/false\n",
+      );
+      writeFileSync(join(users, "group"), "root:x:0:\nsilobld:x:30000:silobld1,silobld2\nextra:x:30100:silobld1\n");
+      const script = `echo $(${busybox} id -u) $(${busybox} id -g) $(${busybox} stat -c %U:%G:%a .) > $out; (${busybox} sleep 30 </dev/null >/dev/null 2>&1 &) ; echo done`;
+      const expression = `let ${makeDerivation} in { mine = mk "mine" "${script}" {}; linked = mk "linked" "${busybox} mkdir $out; ${busybox} ln /etc/passwd $out/passwd" {}; }`;
+      const [nix, silo] = withPeers((store, maker) => {
+        const paths = store.instantiate(expression, "mine", "linked");
+        const program = maker === "silo" ? siloProgram("nix-store") : "nix-store";
+        const mounts = `mount --bind ${users}/passwd /etc/passwd && mount --bind ${users}/group /etc/group && chmod 755 ${store.dir} ${store.dir}/tmp && exec "$@"`;
+        const args = ["-m", "sh", "-c", mounts, "sh", program, "--realise", "-k", "-Q", ...paths];
+        const result = spawnSync("unshare", args, { env: { ...store.env } });
+        const owners = store.rows()["paths"]!.map(([path]) => statSync(String(path)).uid);
+        // Killed ones may stay as zombies where nobody reaps them.
+        const left = spawnSync("pgrep", ["-u", "30001,30002", "-r", "S,R,D"]).stdout.toString();
+        return { status: result.status, rows: store.rows(), owners, left };
+      }, "build-users-group = silobld\n");
+      assert.equal(silo.left, "");
+      assert.equal(silo.rows["paths"]!.length, 3, "one of two should have been built");
+      assert.deepEqual(silo, nix);
+    } finally {
+      deleteTree(users);
+    }
   });
 });
 

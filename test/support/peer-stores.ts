@@ -2,7 +2,7 @@
  * One store directory, used by stock Nix and by silo one after the other: paths, and so everything that is built, have to
  * come out the same.
  */
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,6 +42,7 @@ export const makeDerivation = `
 /** Runs `use` for each maker on a store of its own at the same place; what it returns, in that order. */
 export function withPeers<T>(use: (store: PeerStore, maker: Maker) => T, conf = ""): [nix: T, silo: T] {
   const base = mkdtempSync(join(realpathSync(tmpdir()), "silo-peer-"));
+  chmodSync(base, 0o755); // build users have to get through
   const results: T[] = [];
   try {
     for (const maker of ["nix", "silo"] as const) {
