@@ -54,31 +54,28 @@ const shapes: Readonly<Record<string, (index: number) => number[]>> = {
 
 describe(`${count} derivations`, () => {
   for (const [name, inputsOf] of Object.entries(shapes)) {
-    test(
-      name,
-      async () => {
-        const fixture = createStoreFixture();
-        try {
-          const store = fixture.open();
-          const nodes = Array.from({ length: count }, (_, i): NodeSpec => ({ name: `n${i}`, inputs: inputsOf(i) }));
-          const top = `${fixture.storeDir}/${addGraph(store, nodes).at(-1)!.drvPath}`;
-          store.close();
+    test(name, async () => {
+      const fixture = createStoreFixture();
+      try {
+        const store = fixture.open();
+        const nodes = Array.from({ length: count }, (_, i): NodeSpec => ({ name: `n${i}`, inputs: inputsOf(i) }));
+        const top = `${fixture.storeDir}/${addGraph(store, nodes).at(-1)!.drvPath}`;
+        store.close();
 
-          const dry = await realise(fixture, ["--dry-run", top]);
-          assert.equal(dry.status, 0, dry.stderr);
-          assert.match(dry.stderr, new RegExp(`^these ${count} derivations will be built:$`, "m"));
-          assert(dry.memory < maxMemory, `dry run took ${dry.memory >> 20} MiB`);
+        const dry = await realise(fixture, ["--dry-run", top]);
+        assert.equal(dry.status, 0, dry.stderr);
+        assert.match(dry.stderr, new RegExp(`^these ${count} derivations will be built:$`, "m"));
+        assert(dry.memory < maxMemory, `dry run took ${dry.memory >> 20} MiB`);
 
-          const all = await realise(fixture, ["-k", top]);
-          assert.equal(all.status, 1, all.stderr.slice(0, 1000));
-          assert.match(all.stderr, /failed to produce output path for output 'out'/);
-          assert.equal(all.stderr.match(/dependencies of derivation/g)!.length, count - 1);
-          assert(all.memory < maxMemory, `it took ${all.memory >> 20} MiB`);
-          if (process.env["SILO_LONG"] === "1") console.log(`${name}: ${dry.memory >> 20} and ${all.memory >> 20} MiB`);
-        } finally {
-          fixture.remove();
-        }
-      },
-    );
+        const all = await realise(fixture, ["-k", top]);
+        assert.equal(all.status, 1, all.stderr.slice(0, 1000));
+        assert.match(all.stderr, /failed to produce output path for output 'out'/);
+        assert.equal(all.stderr.match(/dependencies of derivation/g)!.length, count - 1);
+        assert(all.memory < maxMemory, `it took ${all.memory >> 20} MiB`);
+        if (process.env["SILO_LONG"] === "1") console.log(`${name}: ${dry.memory >> 20} and ${all.memory >> 20} MiB`);
+      } finally {
+        fixture.remove();
+      }
+    });
   }
 });
