@@ -1,4 +1,4 @@
-/** scripts/bench: runs the cases and prints a line for each. */
+/** scripts/bench store: what neither builds nor collects. Runs the cases and prints a line for each. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { type Bench, type Case, cases, type Side, type Sizes } from "./cases.ts";
