@@ -1,13 +1,13 @@
 /** The bytes of one NAR out of a stream that goes on behind it. */
 import type { AsyncReader } from "../formats/codec.ts";
 import { readNar } from "../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../formats/nar/visitor.ts";
+import { ignoreNar } from "../formats/nar/visitor.ts";
 import { tee } from "../formats/tee.ts";
 
 /** Chunks belong to the receiver. @throws (rejects) BadNar, and what the reader throws */
 export async function* narBytes(reader: AsyncReader): AsyncGenerator<Uint8Array> {
   let ready: Uint8Array[] = [];
-  const codec = tee(readNar(ignore), (chunk) => ready.push(Uint8Array.from(chunk)));
+  const codec = tee(readNar(ignoreNar), (chunk) => ready.push(Uint8Array.from(chunk)));
   let step = codec.next();
   while (!step.done) {
     const want = step.value;
@@ -18,12 +18,3 @@ export async function* narBytes(reader: AsyncReader): AsyncGenerator<Uint8Array>
     yield* chunks;
   }
 }
-
-const ignore: NarVisitor = {
-  directory() {},
-  leaveDirectory() {},
-  file() {},
-  contents() {},
-  endFile() {},
-  symlink() {},
-};

@@ -3,7 +3,7 @@ import type { DaemonStore } from "../../daemon/client/daemon-store.ts";
 import type { ByteString } from "../../formats/byte-string.ts";
 import { runSync } from "../../formats/codec.ts";
 import { readNar } from "../../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../../formats/nar/visitor.ts";
+import { ignoreNar } from "../../formats/nar/visitor.ts";
 import type { ServeBuildSettings } from "../../formats/serve-protocol/commands.ts";
 import { fromClient } from "../../formats/settings/source.ts";
 import { type Assignment, type Settings, withSettings } from "../../formats/settings/settings.ts";
@@ -96,7 +96,7 @@ function daemonIncomingPaths(store: Store): IncomingPaths {
     add({ path, ...info }, reader) {
       if (store.isValidPath(path)) return;
       const request = { path, info, repair: false, skipSignatures: true };
-      const upload = (onBytes: (bytes: Uint8Array) => void) => runSync(tee(readNar(ignore), onBytes), reader);
+      const upload = (onBytes: (bytes: Uint8Array) => void) => runSync(tee(readNar(ignoreNar), onBytes), reader);
       connection.call(operations.addToStoreNar, request, { upload });
     },
     flush() {},
@@ -108,12 +108,3 @@ function daemonStore(store: Store & Partial<DaemonStore>): Pick<DaemonStore, "bu
   if (build === undefined || connection === undefined) throw new StoreNotSupported("this store cannot be served");
   return { build, connection };
 }
-
-const ignore: NarVisitor = {
-  directory() {},
-  leaveDirectory() {},
-  file() {},
-  contents() {},
-  endFile() {},
-  symlink() {},
-};

@@ -4,7 +4,7 @@ import { fromText } from "../../formats/byte-string.ts";
 import { runSync, type SyncReader } from "../../formats/codec.ts";
 import { encodeItemInfo, encodeItemSignature, encodeItemStart, encodeStreamEnd } from "../../formats/export-stream.ts";
 import { readNar } from "../../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../../formats/nar/visitor.ts";
+import { ignoreNar, type NarVisitor } from "../../formats/nar/visitor.ts";
 import { NarWriter } from "../../formats/nar/write-nar.ts";
 import type { StorePath } from "../../formats/store-path.ts";
 import { tee } from "../../formats/tee.ts";
@@ -56,7 +56,7 @@ export function daemonTransfers(
   }
 
   function dumpPath(path: StorePath, onBytes: OnBytes): void {
-    const forward = (input: SyncReader) => runSync(tee(readNar(ignore), onBytes), input);
+    const forward = (input: SyncReader) => runSync(tee(readNar(ignoreNar), onBytes), input);
     if (minor >= firstWithNarFromPath) return callThen(operations.narFromPath, { path }, forward);
     // An exported item begins with the NAR; the rest says what we know.
     const item = pushedNar(onBytes);
@@ -126,7 +126,7 @@ function contentsOnly(name: string, onBytes: OnBytes): NarVisitor {
 
 /** Takes the parts of a stream that begins with a NAR, and hands on the NAR. */
 function pushedNar(onBytes: OnBytes): OnBytes {
-  const codec = tee(readNar(ignore), onBytes);
+  const codec = tee(readNar(ignoreNar), onBytes);
   let step = codec.next();
   let held: Uint8Array = new Uint8Array(0);
   return (data) => {
@@ -141,12 +141,3 @@ function pushedNar(onBytes: OnBytes): OnBytes {
     if (step.done) held = new Uint8Array(0);
   };
 }
-
-const ignore: NarVisitor = {
-  directory() {},
-  leaveDirectory() {},
-  file() {},
-  contents() {},
-  endFile() {},
-  symlink() {},
-};

@@ -2,7 +2,7 @@
 import { SiloError } from "../../error.ts";
 import { runSync, type SyncReader } from "../../formats/codec.ts";
 import { readNar } from "../../formats/nar/read-nar.ts";
-import type { NarVisitor } from "../../formats/nar/visitor.ts";
+import { ignoreNar } from "../../formats/nar/visitor.ts";
 import { readNumber } from "../../formats/wire.ts";
 import type { FramedReader } from "../../formats/worker-protocol/framed.ts";
 import { fullPathInfo, type WirePathInfo } from "../../formats/worker-protocol/path-info.ts";
@@ -106,7 +106,7 @@ function addIncoming(session: Session, info: WirePathInfo, upload: SyncReader, o
   );
   const ultimate = info.ultimate && peer.trust === "trusted";
   if (addWithInfo(store, { ...info, ultimate }, upload, options) === "already-valid")
-    runSync(readNar(passOver), upload);
+    runSync(readNar(ignoreNar), upload);
 }
 
 /** They are kept with blanks between. @throws BadSignatureText */
@@ -118,12 +118,3 @@ function requireSignatureTexts(signatures: readonly string[]): void {
       );
   }
 }
-
-const passOver: NarVisitor = {
-  directory() {},
-  leaveDirectory() {},
-  file() {},
-  contents() {},
-  endFile() {},
-  symlink() {},
-};
