@@ -1,7 +1,9 @@
 /** Opening the store that the user means, wherever it is. */
 import { SiloError } from "../error.ts";
+import type { ByteString } from "../formats/byte-string.ts";
 import { settingText } from "../formats/settings/settings.ts";
 import type { StoreDir } from "../formats/store-path.ts";
+import type { Directories, Environment } from "../store/directories.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-local-store.ts";
 import { localStoreView, type Store } from "../store/store.ts";
@@ -19,6 +21,7 @@ export class StoreNotSupported extends SiloError {
 /** The caller closes it. @throws UnknownStore, StoreNotSupported, and whatever opening it throws */
 export async function openStore(session: Session): Promise<Store> {
   const location = storeLocation(session);
+  tellOfPersonalStore(session);
   switch (location.kind) {
     case "local":
       return localStoreView(await openLocal(session, location.directories));
@@ -36,15 +39,21 @@ export async function openStore(session: Session): Promise<Store> {
  * Where the setting `store`, which NIX_REMOTE gives its default, points; where nothing is said and the machine has no
  * store, the user's own. @throws UnknownStore
  */
-export function storeLocation({ settings, directories, io, reporter }: Session): StoreLocation {
+export function storeLocation({ settings, directories, io }: Session): StoreLocation {
   const text = settingText(settings, "store");
-  const personal = text === "" || text === "auto" ? personalStoreRoot(io.env, directories) : undefined;
-  if (personal === undefined) return locateStore(text, directories);
-  if (!exists(personal)) {
-    const reason = `'${directories.stateDir}' does not exist`;
-    reporter.message("warning", `warning: ${reason}, so silo will use '${personal}' as a chroot store`);
-  }
-  return locateStore(personal, directories);
+  return locateStore(personalRoot(text, io.env, directories) ?? text, directories);
+}
+
+/** Says so when it is about to be made. */
+function tellOfPersonalStore({ settings, directories, io, reporter }: Session): void {
+  const personal = personalRoot(settingText(settings, "store"), io.env, directories);
+  if (personal === undefined || exists(personal)) return;
+  const reason = `'${directories.stateDir}' does not exist`;
+  reporter.message("warning", `warning: ${reason}, so silo will use '${personal}' as a chroot store`);
+}
+
+function personalRoot(text: string, env: Environment, directories: Directories): ByteString | undefined {
+  return text === "" || text === "auto" ? personalStoreRoot(env, directories) : undefined;
 }
 
 /** Runs `use` on the store and closes it, whatever happens. */

@@ -68,7 +68,9 @@ export function planSandbox(
     realStoreDir: store.realStoreDir,
     inputs: [...shown].filter((path) => !own.has(path)).sort(),
     outputs: plan.outputs.map(({ inside }) => inside),
-    outputDestination: (output) => realPath(store, resultByInside.get(output) ?? output),
+    ...(usesScratchPaths(plan) && {
+      outputDestination: (output: StorePath) => realPath(store, resultByInside.get(output) ?? output),
+    }),
     extraPaths,
     devShmSize: settings.get("sandbox-dev-shm-size"),
     kvm: (settings.get("system-features") as readonly string[]).includes("kvm") ? "show" : "hide",

@@ -157,5 +157,5 @@ function cleanLinks(store: LocalStore, { trash, sweep }: Deletion): void {
   const { reporter } = store;
   reporter.message("info", "deleting unused links...");
   const saved = withCollectorLock(store, "shared", () => removeUnusedLinks(store.realStoreDir, trash, sweep));
-  reporter.message("info", `note: currently hard linking saves ${(saved / 2 ** 20).toFixed(2)} MiB`);
+  reporter.message("info", `note: currently hard linking saves ${(Math.max(saved, 0) / 2 ** 20).toFixed(2)} MiB`);
 }

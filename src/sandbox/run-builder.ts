@@ -9,12 +9,17 @@ import { startAttempt, type AttemptOptions, type Attempt } from "./attempt.ts";
 import { withoutSandbox } from "./without-sandbox.ts";
 
 export interface RunnerOptions extends AttemptOptions {
-  /** Told when a build goes on without the sandbox that it was to have. */
+  /** Told once when builds go on without the sandbox that they were to have. */
   readonly warn: (text: string) => void;
 }
 
 export function builderRunner(options: RunnerOptions): BuilderRunner {
-  return (spec, onLog) => run(spec, onLog, options);
+  let warned = false;
+  const warn = (text: string) => {
+    if (!warned) options.warn(text);
+    warned = true; // it is as true of all other builds
+  };
+  return (spec, onLog) => run(spec, onLog, { ...options, warn });
 }
 
 function run(spec: BuilderSpec, onLog: (bytes: Uint8Array) => void, options: RunnerOptions): RunningBuilder {
@@ -25,8 +30,10 @@ function run(spec: BuilderSpec, onLog: (bytes: Uint8Array) => void, options: Run
     const end = await attempt.ended;
     if (end.kind !== "impossible") return end;
     const fallback = withoutSandbox(spec);
-    const mayFallBack = spec.isolation.kind === "sandbox" && spec.isolation.ifImpossible === "run-unsandboxed";
-    if (!mayFallBack || fallback === undefined || killed) return { kind: "setup-failed", reason: advice(end.reason) };
+    if ("refusal" in fallback || killed) {
+      const next = "refusal" in fallback ? fallback.refusal : "killed before it was started without one";
+      return { kind: "setup-failed", reason: `this system does not allow a sandbox (${end.reason}); ${next}` };
+    }
     options.warn(`building without a sandbox, as this system does not allow one: ${end.reason}`);
     attempt = tryStart(fallback, onLog, options);
     const second = await attempt.ended;
@@ -43,10 +50,6 @@ function run(spec: BuilderSpec, onLog: (bytes: Uint8Array) => void, options: Run
       attempt.kill();
     },
   };
-}
-
-function advice(reason: string): string {
-  return `this system does not allow a sandbox (${reason}); set 'sandbox-fallback = true' to build without one`;
 }
 
 /** A failure to start is an end, too: the scheduler hears of it in one place. */

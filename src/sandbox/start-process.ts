@@ -82,7 +82,7 @@ export function startProcess(start: ProcessStart): StartedProcess {
     const returns = gate === undefined ? "when-executed" : "at-once";
     const clone = () => startChild({ namespaces, returns, calls });
     const { pid, memory } = ownUser ? withoutGroups(clone) : clone();
-    check(pid, () => "starting a process");
+    check(pid, () => (namespaces === 0 ? "starting a process" : "making namespaces"));
     if (gate !== undefined) {
       orKill(pid, () => {
         if (ownUser) mapUser(pid, start.ids);

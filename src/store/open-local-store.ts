@@ -55,12 +55,14 @@ export function openLocalStore(config: LocalStoreConfig): LocalStore {
 
 /** @throws StoreNotWritable in a store opened read-only */
 export function requireWritable(store: LocalStore): void {
-  if (store.access === "read-only") {
-    throw new StoreNotWritable(
-      `Cannot change the store '${store.storeDir}': no permission to write '${store.stateDir}'; ` +
-        "run as its owner or use the daemon (NIX_REMOTE=daemon)",
-    );
-  }
+  if (store.access === "read-only") throw notWritable(store);
+}
+
+function notWritable({ storeDir, stateDir }: Pick<LocalStore, "storeDir" | "stateDir">): StoreNotWritable {
+  return new StoreNotWritable(
+    `Cannot change the store '${storeDir}': no permission to write '${stateDir}'; ` +
+      "run as its owner, have the owner run 'silo daemon', or choose a store of your own with NIX_REMOTE=DIRECTORY",
+  );
 }
 
 function takeBigLock({ reporter }: LocalStoreConfig, fd: number): void {
@@ -159,7 +161,17 @@ function assemble(
     reporter,
     access,
     db,
-    tempRoots: roots,
+    tempRoots: {
+      ...roots,
+      add(paths) {
+        try {
+          roots.add(paths);
+        } catch (error) {
+          if (access === "read-write" || !isSystemError(error, "EACCES", "EROFS")) throw error;
+          throw notWritable(store);
+        }
+      },
+    },
     modulo: createModuloContext(storeDir, (drvPath) => readDerivation(storeDir, realStoreDir, drvPath)),
     makeRoom: (urgency) => config.makeRoom?.(store, urgency),
     close() {

@@ -65,7 +65,7 @@ describe("an ordinary user", { skip: isRoot ? false : "needs root to become some
         {
           kind: "setup-failed",
           reason:
-            "this system does not allow a sandbox (starting a process: No space left on device); " +
+            "this system does not allow a sandbox (making namespaces: No space left on device); " +
             "set 'sandbox-fallback = true' to build without one",
         },
         "",

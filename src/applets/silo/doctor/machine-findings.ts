@@ -1,9 +1,11 @@
 /** What the kernel, the users and the processor allow builders. */
 import type { Settings } from "../../../formats/settings/settings.ts";
+import { probeSandbox } from "../../../sandbox/probe-sandbox.ts";
+import type { BuildUser } from "../../../store/builder-runner.ts";
 import { readSmallFile } from "../../../sys/descriptor.ts";
 import { exists, mayAccess } from "../../../sys/names.ts";
 import { isSystemError } from "../../../sys/system-error.ts";
-import { findGroup } from "../../../sys/user-database.ts";
+import { findGroup, findUser } from "../../../sys/user-database.ts";
 
 export interface Finding {
   /** `limited`: works, with less than there could be. */
@@ -13,22 +15,33 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-export function machineFindings(settings: Settings): Finding[] {
-  const isRoot = process.geteuid?.() === 0;
+export interface StorePlaces {
+  readonly storeDir: string;
+  readonly realStoreDir: string;
+}
+
+/** @param store where its files are, and what they are called */
+export async function machineFindings(settings: Settings, store: StorePlaces): Promise<Finding[]> {
+  const refusal = await probeSandbox(firstBuildUser(settings));
   return [
-    isRoot
-      ? { verdict: "good", what: "sandbox", detail: "root may make the namespaces that it takes" }
-      : userNamespaces(),
-    ...(isRoot ? [buildUsers(settings)] : []),
-    sandboxSetting(settings),
+    sandboxSetting(settings, refusal === undefined ? "possible" : "impossible"),
+    sandbox(refusal, store),
+    ...(process.geteuid?.() === 0 ? [buildUsers(settings)] : []),
     seccomp(),
     kvm(),
     {
       verdict: "good",
       what: "jobs",
-      detail: `${settings.get("max-jobs")} builds at once, ${settings.get("cores") || "all"} CPUs each (settings max-jobs and cores)`,
+      detail: `at most ${settings.get("max-jobs")} at once, with ${settings.get("cores") || "all"} CPUs each (settings max-jobs and cores)`,
     },
   ];
+}
+
+function firstBuildUser(settings: Settings): BuildUser | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const group = findGroup(settings.get("build-users-group"));
+  const user = group?.members.map(findUser).find((found) => found !== undefined);
+  return group && user && { name: user.name, uid: user.uid, gid: group.gid, supplementaryGids: [] };
 }
 
 /** A number in a file below /proc/sys; undefined where the kernel has none. */
@@ -41,29 +54,40 @@ function kernelNumber(name: string): number | undefined {
   }
 }
 
-function userNamespaces(): Finding {
-  const what = "sandbox without root";
-  const forbidden = (detail: string, remedy: string): Finding => ({ verdict: "limited", what, detail, remedy });
-  const fallback = "; until then builds run unsandboxed where 'sandbox-fallback = true', and fail where it is false";
+function sandbox(refusal: string | undefined, { storeDir, realStoreDir }: StorePlaces): Finding {
+  const what = "namespaces";
+  if (refusal === undefined) return { verdict: "good", what, detail: "builders get their own, as a sandbox takes" };
+  const { detail, remedy } = obstacle(refusal);
+  if (storeDir === realStoreDir) {
+    const meanwhile = "until then builds run unsandboxed where 'sandbox-fallback = true', as it is by default";
+    return { verdict: "limited", what, detail, remedy: `${remedy}; ${meanwhile}` };
+  }
+  const consequence = `so builders cannot be shown '${realStoreDir}' as '${storeDir}', and nothing can be built`;
+  const other = "NIX_REMOTE='local?store=DIRECTORY&state=DIRECTORY&log=DIRECTORY'";
+  const instead = `or, with store paths that other machines do not share, ${other}`;
+  return { verdict: "bad", what, detail: `${detail}, ${consequence}`, remedy: `${remedy}; ${instead}` };
+}
+
+/** What stands in the way of a sandbox that the kernel refused. */
+function obstacle(refusal: string): { readonly detail: string; readonly remedy: string } {
   if (!exists("/proc/self/ns/user")) {
-    return forbidden("this kernel has no user namespaces", "a kernel built with CONFIG_USER_NS=y has them");
+    return { detail: "this kernel has no user namespaces", remedy: "a kernel built with CONFIG_USER_NS=y has them" };
   }
   if (kernelNumber("user/max_user_namespaces") === 0) {
-    return forbidden("user namespaces are limited to 0", `as root: sysctl user.max_user_namespaces=15000${fallback}`);
+    return { detail: "user namespaces are limited to 0", remedy: "as root: sysctl user.max_user_namespaces=15000" };
   }
   if (kernelNumber("kernel/unprivileged_userns_clone") === 0) {
-    return forbidden(
-      "user namespaces are for root only",
-      `as root: sysctl kernel.unprivileged_userns_clone=1${fallback}`,
-    );
+    const remedy = "as root: sysctl kernel.unprivileged_userns_clone=1";
+    return { detail: "user namespaces are for root only", remedy };
   }
   if (kernelNumber("kernel/apparmor_restrict_unprivileged_userns") === 1) {
-    return forbidden(
-      "AppArmor restricts user namespaces",
-      `as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for silo${fallback}`,
-    );
+    const remedy = "as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for silo";
+    return { detail: "AppArmor restricts user namespaces", remedy };
   }
-  return { verdict: "good", what, detail: "user namespaces are allowed" };
+  return {
+    detail: `the kernel, or the container that this is, allows no sandbox (${refusal})`,
+    remedy: "start the container with more privileges, such as 'docker run --privileged'",
+  };
 }
 
 function buildUsers(settings: Settings): Finding {
@@ -93,15 +117,19 @@ function buildUsers(settings: Settings): Finding {
   };
 }
 
-function sandboxSetting(settings: Settings): Finding {
+function sandboxSetting(settings: Settings, sandbox: "possible" | "impossible"): Finding {
   const mode = settings.get("sandbox");
-  const what = "setting sandbox";
-  if (mode === true) return { verdict: "good", what, detail: "all builds are sandboxed" };
+  const what = "sandbox";
+  if (mode === true) {
+    return sandbox === "possible"
+      ? { verdict: "good", what, detail: "all builds are sandboxed" }
+      : { verdict: "limited", what, detail: "'sandbox = true' is set, and this machine allows none" };
+  }
   return {
     verdict: "limited",
     what,
     detail: mode === "relaxed" ? "fixed-output and __noChroot builds are not sandboxed" : "builds are not sandboxed",
-    remedy: "'sandbox = true' in nix.conf is the default",
+    remedy: `'sandbox = true' in nix.conf is the default, and ${sandbox} here`,
   };
 }
 
