@@ -3,8 +3,8 @@
  * anywhere, letters bundled (`-qR`, `-j4`), as many words behind an option as it says, whatever they look like, and `--`
  * before operands that begin with a dash. `--name=value` is understood, too.
  *
- * The parser is the one that yargs itself uses; all of yargs is loaded for help and completion only, as that takes
- * longer than most commands do.
+ * The parser is the one that yargs itself uses; all of yargs is loaded for completion only, as that takes longer than
+ * most commands do.
  */
 import parser from "yargs-parser/browser";
 import { UsageError } from "../error.ts";
@@ -27,7 +27,7 @@ export interface CommandLine<N extends string = string> {
   readonly common: CommonFlags;
 }
 
-/** What shells call for completion (command-line/help-page.ts). */
+/** What shells call for completion (command-line/complete-options.ts). */
 export const completionFlag = "--get-yargs-completions";
 
 /** The applet that runs `run` with an understood command line, and answers `--help`, `--version` and completion itself. */
@@ -40,14 +40,14 @@ export function commandApplet<N extends string>(
     summary: spec.summary,
     async run(args, io) {
       if (args[0] === completionFlag) {
-        const { completeCommand } = await import("./command-line/help-page.ts");
-        for (const word of await completeCommand(spec, args)) io.out(`${word}\n`);
+        const { completeOptions } = await import("./command-line/complete-options.ts");
+        for (const word of await completeOptions(spec, args)) io.out(`${word}\n`);
         return 0;
       }
       const line = parseCommandLine(spec, args);
       if (line === "help") {
         const { printHelp } = await import("./command-line/help-page.ts");
-        io.out(await printHelp(spec));
+        io.out(printHelp(spec));
         return 0;
       }
       if (line === "version") {

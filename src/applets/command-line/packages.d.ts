@@ -20,27 +20,15 @@ declare module "yargs" {
   interface YargsOption {
     readonly alias?: readonly string[];
     readonly describe?: string;
-    readonly type?: "boolean" | "string" | "count";
-    readonly nargs?: number;
-    readonly group?: string;
-    readonly hidden?: boolean;
   }
   export interface Yargs {
     scriptName(name: string): Yargs;
-    usage(text: string): Yargs;
     option(name: string, option: YargsOption): Yargs;
     help(enabled: boolean): Yargs;
     version(enabled: boolean): Yargs;
-    wrap(columns: number | null): Yargs;
-    updateStrings(strings: Readonly<Record<string, string>>): Yargs;
     parserConfiguration(configuration: Readonly<Record<string, boolean>>): Yargs;
     exitProcess(enabled: boolean): Yargs;
-    getHelp(): Promise<string>;
-    getCompletion(
-      args: readonly string[],
-      done?: (error: Error | null, completions: string[]) => void,
-    ): Promise<string[]>;
-    showCompletionScript(script?: string, command?: string): Yargs;
+    getCompletion(args: readonly string[]): Promise<string[]>;
   }
   export default function yargs(args?: readonly string[]): Yargs;
 }
