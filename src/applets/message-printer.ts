@@ -3,6 +3,7 @@
  * build logs as they come; on a terminal a live view in place of those; or everything in a form for programs.
  */
 import { fromText } from "../formats/byte-string.ts";
+import { plainText } from "../formats/plain-text.ts";
 import type { Activity, MessageLevel, Reporter } from "../store/reporter.ts";
 import { messageLevels } from "../store/reporter.ts";
 import type { CommonFlags } from "./command-line/common-options.ts";
@@ -12,7 +13,7 @@ import { escapeControls } from "./message-text.ts";
 import { livePrinter } from "./progress/live-printer.ts";
 import { subjectName } from "./progress/progress-model.ts";
 import { frameStyle, type Talk } from "./progress/talk.ts";
-import { plainText } from "./progress/visible-text.ts";
+import { colouredText } from "./progress/visible-text.ts";
 
 /** @param talk is called when it matters */
 export function messagePrinter(
@@ -41,17 +42,19 @@ function openPrinter(
   { form, builderOutput }: Talk,
 ): Pick<Reporter, "start"> {
   if (form === "live") return livePrinter(io, { isShown, builderOutput, style: frameStyle(io.env) });
+  // As in Nix: a terminal is shown colours, and nobody anything else that a terminal acts on.
+  const line = io.terminal() === undefined ? plainText : colouredText;
   return {
     start(start): Activity {
       if (start.text !== "" && isShown(start.level)) io.err(`${escapeControls(start.text)}...`);
       return {
         result(result) {
           if (result.kind === "build-log-line") {
-            if (builderOutput === "raw-lines") io.err(result.line);
+            if (builderOutput === "raw-lines") io.err(line(result.line));
             else if (builderOutput === "named-lines")
               io.err(`${fromText(subjectName(start))}> ${plainText(result.line)}`);
           } else if (result.kind === "post-build-log-line" && builderOutput !== "only-of-failures") {
-            io.err(`post-build-hook: ${result.line}`);
+            io.err(`post-build-hook: ${line(result.line)}`);
           }
         },
         stop() {},

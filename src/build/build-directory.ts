@@ -5,43 +5,62 @@ import type { StorePath } from "../formats/store-path.ts";
 import { nameOf } from "../formats/store-path.ts";
 import type { BuildUser } from "../store/builder-runner.ts";
 import type { Environment } from "../store/directories.ts";
-import { close, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, open, writeAll } from "../sys/descriptor.ts";
+import {
+  close,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  open,
+  tryOpenAt,
+  writeAll,
+} from "../sys/descriptor.ts";
 import { deleteTree } from "../sys/delete-tree.ts";
-import { chmod, lchown } from "../sys/metadata.ts";
+import { fchmod, lchown } from "../sys/metadata.ts";
 import { mkdirs, tryMkdir } from "../sys/names.ts";
+import { AT_FDCWD } from "../sys/syscall.ts";
 
 export interface BuildDirectory {
   /** On the host. */
   readonly path: string;
-  /** Writes a file that belongs to the builder. @throws SystemError */
+  /** Writes a file that belongs to the builder, before the builder has the directory. @throws SystemError */
   write(name: string, contents: ByteString | Buffer): void;
   delete(): void;
-  /** Lets everybody look at it. */
+  /** Lets everybody look at it, when the builder is gone. */
   keep(): void;
 }
 
-/** @throws SystemError */
+/** The directory is still ours: the runner gives it to the build user when nothing else of that user runs. @throws SystemError */
 export function makeBuildDirectory(parent: string, drvPath: StorePath, user: BuildUser | undefined): BuildDirectory {
   const path = makeFresh(parent, `nix-build-${nameOf(drvPath)}`);
-  const own = (file: string) => {
-    if (user !== undefined) lchown(file, user.uid, user.gid);
-  };
-  own(path);
   return {
     path,
     write(name, contents) {
       const file = `${path}/${name}`;
-      const fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666);
+      const fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o666);
       try {
         writeAll(fd, typeof contents === "string" ? Buffer.from(contents, "latin1") : contents);
       } finally {
         close(fd);
       }
-      own(file);
+      if (user !== undefined) lchown(file, user.uid, user.gid);
     },
     delete: () => void deleteTree(path),
-    keep: () => chmod(path, 0o755),
+    keep: () => openToAll(path),
   };
+}
+
+/** The builder may have left something else under that name, such as a link to what is not its own. */
+function openToAll(path: string): void {
+  const fd = tryOpenAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0) return;
+  try {
+    fchmod(fd, 0o755);
+  } finally {
+    close(fd);
+  }
 }
 
 /** Where build directories are: the setting `build-dir`, else TMPDIR, else /tmp. */

@@ -1,8 +1,9 @@
 /** Building a derivation on this machine: everything between having a slot and having the outputs registered. */
-import type { ByteString } from "../formats/byte-string.ts";
+import { type ByteString, compareBytes } from "../formats/byte-string.ts";
 import { type Derivation, isBuiltin, isFixedOutput } from "../formats/derivation/derivation.ts";
 import type { StorePath } from "../formats/store-path.ts";
 import { allSettings } from "../formats/settings/settings.ts";
+import { plainText } from "../formats/plain-text.ts";
 import type { BuildMode } from "../store/build-service.ts";
 import type {
   BuilderExit,
@@ -116,7 +117,8 @@ function prepareBuilder(
   return {
     drvPath,
     program: builderProgram(drv, settings, plan),
-    env,
+    // As in Nix: some builders see the order.
+    env: new Map([...env].sort(([a], [b]) => compareBytes(a, b))),
     buildDir: directory.path,
     system: drv.system,
     impersonateLinux26: settings.get("impersonate-linux-26"),
@@ -261,7 +263,7 @@ function failureOf(
 /** @param shown the derivation's full path */
 export function printTail(tail: readonly ByteString[], shown: string): string {
   if (tail.length === 0) return "";
-  const lines = tail.map((line) => `> ${line}\n`).join("");
+  const lines = tail.map((line) => `> ${plainText(line)}\n`).join("");
   return `;\nlast ${tail.length} log lines:\n${lines}For full logs, run 'silo log ${shown}'.`;
 }
 

@@ -117,6 +117,7 @@ function readOutput(built: BuiltDerivation, planned: PlannedOutput, canonical: C
       sharer,
       candidates: new Set(pathByHashPart.keys()),
       rewrites: plan.fromBuilder,
+      place: declared.kind === "fixed" && built.user !== undefined ? "anew" : "as-it-is",
       content: contentOptions(declared, planned.inside),
     };
     const taken = orRejected(() => takeOutput(realPath(store, planned.result), options));
@@ -206,6 +207,7 @@ function registerUnderRealPath(
         sharer: undefined,
         candidates: new Set(),
         rewrites: new Map([[hashPart(planned.inside), hashPart(path)]]),
+        place: "as-it-is",
         content: undefined,
       });
       real = { ...real, narHash, narSize, references: [...others, path].sort() };

@@ -1,6 +1,6 @@
 /**
  * What a builder made, read once: canonical metadata, references, NAR hash, content hash and sharing of files in one pass.
- * A second pass is needed only where scratch hash parts have to be rewritten.
+ * A second pass is needed only where scratch hash parts have to be rewritten, or a copy is made.
  */
 import { createHash } from "../node-crypto.ts";
 import { HashRewriter } from "../formats/hash-rewrite.ts";
@@ -36,6 +36,8 @@ export interface TakeOptions {
   readonly candidates: ReadonlySet<string>;
   /** From scratch hash parts to those of the outputs. */
   readonly rewrites: ReadonlyMap<string, string>;
+  /** `anew`: as a copy, since somebody else may have one of its files open and wait for a moment to write to it. */
+  readonly place: "as-it-is" | "anew";
   readonly content:
     | { readonly method: FileIngestionMethod; readonly algo: HashAlgo; readonly selfHashPart: string }
     | undefined;
@@ -57,10 +59,11 @@ export function takeOutput(path: string, options: TakeOptions): TakenOutput {
     if (content1?.kind === "nar") content1.hasher.feed(chunk);
   });
   const visitor = content1?.kind === "file" ? withContents(writer, content1.hasher) : writer;
-  walkCanonicalising(path, visitor, canonical, sharer);
+  walkCanonicalising(path, visitor, canonical, options.place === "anew" ? undefined : sharer);
   const narSize = writer.finish();
   const found = scanner.finish();
-  if ([...rewrites.keys()].some((scratch) => found.has(scratch))) return rewriteOutput(path, options);
+  if (options.place === "anew" || [...rewrites.keys()].some((scratch) => found.has(scratch)))
+    return rewriteOutput(path, options);
   return {
     narHash: { algo: "sha256", bytes: new Uint8Array(hasher.digest()) },
     narSize,
@@ -69,7 +72,7 @@ export function takeOutput(path: string, options: TakeOptions): TakenOutput {
   };
 }
 
-/** Writes the tree anew with its hash parts replaced, and takes the result. */
+/** Writes the tree anew, with its hash parts replaced, and takes the result. */
 function rewriteOutput(path: string, options: TakeOptions): TakenOutput {
   const rewritten = `${path}.tmp`;
   deleteTree(rewritten);
@@ -92,6 +95,7 @@ function rewriteOutput(path: string, options: TakeOptions): TakenOutput {
   return takeOutput(path, {
     ...options,
     rewrites: new Map(),
+    place: "as-it-is",
     canonical: { ...options.canonical, builderUid: undefined },
     content: options.content === undefined ? undefined : { ...options.content, selfHashPart: selfHashPart! },
   });

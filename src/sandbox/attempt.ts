@@ -3,6 +3,7 @@ import { toText } from "../formats/byte-string.ts";
 import type { BuilderExit, BuilderSpec } from "../store/builder-runner.ts";
 import { deleteTree } from "../sys/delete-tree.ts";
 import { close, pipe } from "../sys/descriptor.ts";
+import { lchown } from "../sys/metadata.ts";
 import { SIGKILL } from "../sys/process-calls.ts";
 import { peekEnd, reap, tryKill } from "../sys/process.ts";
 import { endUserProcesses } from "./build-user-processes.ts";
@@ -34,7 +35,10 @@ type OnLog = (bytes: Uint8Array) => void;
 export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: command }: AttemptOptions): Attempt {
   const { isolation, user } = spec;
   catchChildSignals();
-  if (user !== undefined) endUserProcesses(user.uid);
+  if (user !== undefined) {
+    endUserProcesses(user.uid);
+    lchown(spec.buildDir, user.uid, user.gid); // what still ran could have put a link in its place
+  }
   if (isolation.kind === "sandbox") makeSandboxRoot(isolation, user);
   const log = openTerminalLog(user?.uid, onLog);
   const status = pipe();

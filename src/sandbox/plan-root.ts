@@ -160,10 +160,14 @@ const builders = (source: string, target: string): ShownPath => {
   return { source, target, ifMissing: "fail", protect: () => false };
 };
 
-/** Permissions keep a build user from what is root's, but not a builder that is root itself on the host. */
+/**
+ * Permissions keep a build user from what is root's, but not a builder that is root itself on the host. A device that is
+ * shown read-only can still be written to, but keeps its mode and owner.
+ */
 function hosts(path: SandboxPath, { hostUid }: BuilderIds): ShownPath {
   const protect = ({ kind, uid, mode }: Stat) => {
-    return kind === "regular" || (kind === "directory" && hostUid === 0 && uid === 0 && (mode & 0o022) === 0);
+    if (kind === "regular") return true;
+    return hostUid === 0 && uid === 0 && (kind !== "directory" || (mode & 0o022) === 0);
   };
   return { ...path, protect };
 }

@@ -4,7 +4,8 @@
  * a NAR cannot carry. Set-id files would be dangerous as long as the build runs.
  *
  * Beyond Nix, the other doors to the same are closed: creating a file with set-id bits, and the newer calls for
- * attributes. `openat2` and `io_uring`, whose arguments a filter cannot see, answer as on a kernel without them.
+ * attributes. `openat2` and `io_uring`, whose arguments a filter cannot see, answer as on a kernel without them, and so do
+ * the calls for keys: the keyrings of whoever runs the build are in no namespace.
  */
 import { compileSyscallFilter, type FilteredArchitecture, type RefusedCall } from "../sys/syscall-filter.ts";
 
@@ -47,7 +48,7 @@ const setIdCalls = {
   openat: { mode: 3, flags: 2 },
 } as const;
 
-const unseenCalls = ["openat2", "io_uring_setup"] as const;
+const unseenCalls = ["openat2", "io_uring_setup", "add_key", "request_key", "keyctl"] as const;
 
 /** Numbers that are the same in every table. */
 const commonNumbers = {
@@ -58,6 +59,11 @@ const commonNumbers = {
   openat2: 437,
   io_uring_setup: 425,
 };
+
+/** Consecutive in every table, too. */
+function keyNumbers(first: number) {
+  return { add_key: first, request_key: first + 1, keyctl: first + 2 };
+}
 
 type CallNumbers = Readonly<Partial<Record<CallName, number>>>;
 
@@ -86,6 +92,7 @@ const x64: CallNumbers = {
   open: 2,
   openat: 257,
   ...extendedAttributeNumbers(188),
+  ...keyNumbers(248),
 };
 const x86: CallNumbers = {
   chmod: 15,
@@ -97,9 +104,17 @@ const x86: CallNumbers = {
   open: 5,
   openat: 295,
   ...extendedAttributeNumbers(226),
+  ...keyNumbers(286),
 };
-const arm: CallNumbers = { ...x86, fchmodat: 333, mknodat: 324, openat: 322 };
-const arm64: CallNumbers = { fchmod: 52, fchmodat: 53, mknodat: 33, openat: 56, ...extendedAttributeNumbers(5) };
+const arm: CallNumbers = { ...x86, fchmodat: 333, mknodat: 324, openat: 322, ...keyNumbers(309) };
+const arm64: CallNumbers = {
+  fchmod: 52,
+  fchmodat: 53,
+  mknodat: 33,
+  openat: 56,
+  ...extendedAttributeNumbers(5),
+  ...keyNumbers(217),
+};
 
 /** In x32, calls have their x64 numbers with this bit. */
 const x32Bit = 0x40000000;

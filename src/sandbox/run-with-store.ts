@@ -18,7 +18,14 @@ import {
 } from "../sys/mount-calls.ts";
 import { exists, mkdirs, readlink, tryRmdir } from "../sys/names.ts";
 import { type PlannedCall, performCalls } from "../sys/planned-calls.ts";
-import { changeDirectory, closeFrom, duplicate, executeProgram, resetSignals } from "../sys/process-calls.ts";
+import {
+  changeDirectory,
+  closeFrom,
+  duplicate,
+  executeProgram,
+  resetOwnSignals,
+  resetSignals,
+} from "../sys/process-calls.ts";
 import { duplicateFrom, reap } from "../sys/process.ts";
 import { SystemError } from "../sys/system-error.ts";
 import { workingDirectory } from "../sys/working-directory.ts";
@@ -48,7 +55,7 @@ export class CannotShowStore extends SiloError {
 export function runWithStore(program: UserProgram, place: StorePlace): number {
   const execution = executeProgram(program.path, program.args, program.env);
   if (place.storeDir === place.realStoreDir) {
-    const calls = [...resetSignals(), execution];
+    const calls = [...resetOwnSignals(), execution];
     const failure = performCalls(calls);
     throw new SystemError(calls[failure!.index]!.action, failure!.errno);
   }
@@ -66,7 +73,7 @@ function runInNamespace(execution: PlannedCall, place: StorePlace): number {
   // Ctrl-C is for the program; this process waits for what it makes of it.
   for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, () => {});
   try {
-    const end = reap(startInNamespace([...showStore(root, place), ...resetSignals(), execution]));
+    const end = reap(startInNamespace([...showStore(root, place), ...resetSignals("kept"), execution]));
     return end.kind === "exited" ? end.status : signalBase + end.signal;
   } finally {
     tryRmdir(root);

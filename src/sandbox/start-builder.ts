@@ -84,7 +84,7 @@ function startIn(
   if (program.kind === "executable") {
     const { path, args } = program;
     const execute = executeProgram(path, [path.slice(path.lastIndexOf("/") + 1), ...args], env);
-    return startProcess({ ...common, use: "own", calls: [...plan, ...resetSignals(), execute] });
+    return startProcess({ ...common, use: "own", calls: [...plan, ...resetSignals("reset"), execute] });
   }
   // JavaScript takes over before the sandbox is set up: from inside, silo could not be executed.
   const calls = namespaces & CLONE_NEWUSER ? keepCapabilities(namespaceCapabilities) : [];

@@ -4,7 +4,7 @@
  */
 import { CLONE_NEWUSER, startChild } from "../sys/child-process.ts";
 import { replaceSupplementaryGroups, supplementaryGroups } from "../sys/credential-calls.ts";
-import { close, O_RDONLY, O_WRONLY, open, pipe, writeAll } from "../sys/descriptor.ts";
+import { close, O_RDWR, O_WRONLY, open, pipe, writeAll } from "../sys/descriptor.ts";
 import { firstPlannedFd, type PlannedCall } from "../sys/planned-calls.ts";
 import { closeFrom, dieWithParent, duplicate, SIGKILL, startSession } from "../sys/process-calls.ts";
 import { duplicateFrom, reap, tryKill } from "../sys/process.ts";
@@ -65,7 +65,7 @@ export function startProcess(start: ProcessStart): StartedProcess {
     const ownUser = (namespaces & CLONE_NEWUSER) !== 0;
     const gate = ownUser || start.prepare !== undefined ? pipe() : undefined;
     if (gate !== undefined) [gate.read, gate.write].forEach(own);
-    const input = aside(start.input ?? own(open("/dev/null", O_RDONLY)));
+    const input = aside(start.input ?? own(open("/dev/null", O_RDWR)));
     const calls: SetupCall[] = [
       duplicate(aside(start.channel), channelFd, start.use),
       // Its number must be taken, whatever for.

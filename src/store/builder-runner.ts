@@ -83,7 +83,7 @@ export interface BuilderSpec {
   readonly program: BuilderProgram;
   /** Exactly what the builder gets. */
   readonly env: ReadonlyMap<ByteString, ByteString>;
-  /** On the host; exists and belongs to the build user. */
+  /** On the host; exists, and is given to the build user when nothing of that user runs any more. */
   readonly buildDir: string;
   /** The derivation's, such as `i686-linux`: decides the personality. */
   readonly system: string;

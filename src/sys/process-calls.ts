@@ -49,21 +49,50 @@ export function disableCoreDumps(): PlannedCall {
 
 const SIG_SETMASK = 2;
 const signalSetSize = 8;
+const SIGKILL_AND_SIGSTOP = [SIGKILL, 19];
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
 /** Those that the runtimes ignore. */
-const ignoredSignals = [SIGPIPE, SIGXFSZ];
+const ignoredByRuntime = [SIGPIPE, SIGXFSZ];
+const lastSignal = 64;
 
-/** Ignores no signal that we ignore, and blocks none: what a program expects to begin with. */
-export function resetSignals(): PlannedCall[] {
-  const action = "resetting signals";
+/**
+ * No signal has a handler, which a new process that shares our memory must not run, none is blocked, and none ignored: but
+ * those that our own caller has us ignore, such as nohup(1), stay so when they are `kept`.
+ */
+export function resetSignals(ignored: "reset" | "kept"): PlannedCall[] {
+  const kept = ignored === "kept" ? ignoredSignals() : [];
+  const signals = Array.from({ length: lastSignal }, (_, index) => index + 1).filter((signal) => {
+    return !SIGKILL_AND_SIGSTOP.includes(signal) && !kept.includes(signal);
+  });
+  return [...signals.map(resetSignal), unblockSignals()];
+}
+
+/** For a program that takes the place of this process: execve(2) itself takes the handlers away, which we need until then. */
+export function resetOwnSignals(): PlannedCall[] {
+  return [...ignoredByRuntime.map(resetSignal), unblockSignals()];
+}
+
+const action = "resetting signals";
+
+function resetSignal(signal: number): PlannedCall {
   const byDefault = Buffer.alloc(32); // struct sigaction: SIG_DFL, no flags, no mask
-  return [
-    ...ignoredSignals.map((signal): PlannedCall => {
-      return { call: "rt_sigaction", args: [signal, byDefault, 0, signalSetSize], action };
-    }),
-    { call: "rt_sigprocmask", args: [SIG_SETMASK, Buffer.alloc(signalSetSize), 0, signalSetSize], action },
-  ];
+  return { call: "rt_sigaction", args: [signal, byDefault, 0, signalSetSize], action };
+}
+
+function unblockSignals(): PlannedCall {
+  return { call: "rt_sigprocmask", args: [SIG_SETMASK, Buffer.alloc(signalSetSize), 0, signalSetSize], action };
+}
+
+const SIG_IGN = 1n;
+
+/** What this process ignores, but for the runtime's own account. */
+function ignoredSignals(): number[] {
+  const current = Buffer.alloc(32); // struct sigaction: handler, flags, restorer, mask
+  return Array.from({ length: lastSignal }, (_, index) => index + 1).filter((signal) => {
+    check(tryCall("rt_sigaction", signal, 0, current, signalSetSize), () => `looking at signal ${signal}`);
+    return current.readBigUInt64LE(0) === SIG_IGN && !ignoredByRuntime.includes(signal);
+  });
 }
 
 const O_CLOEXEC = 0o2000000;

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { cellWidth, cutToCells } from "../../src/applets/progress/cell-width.ts";
-import { colouredText, plainText, visibleText } from "../../src/applets/progress/visible-text.ts";
+import { colouredText, visibleText } from "../../src/applets/progress/visible-text.ts";
+import { plainText } from "../../src/formats/plain-text.ts";
 
 describe("columns", () => {
   test("of narrow, wide and combining characters", () => {

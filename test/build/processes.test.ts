@@ -1,6 +1,6 @@
 /** The compiled program: several at once, killed, interrupted; logs; programs of Nix 1.7 that help it. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { once } from "node:events";
 import {
@@ -214,6 +214,19 @@ describe("logs", { skip: skip || skipWithout("bzcat", "--version") }, () => {
       assert.equal(store.run("silo", ["--read-log", path!]).stdout, expected);
       assert.equal(store.run("nix", ["--read-log", path!]).stdout, expected);
       assert.equal(existsSync(file.replace(/\.bz2$/, "")), false);
+    }));
+
+  test("reach neither a terminal nor a file with what a terminal acts on", () =>
+    withStore((store) => {
+      const escapes = "printf 'a\\\\033[31mred\\\\033[0m\\\\033]0;title\\\\007\\\\033c\\\\tb\\\\n'";
+      const [path] = store.instantiate(`let ${makeDerivation} in mk "escapes" "${escapes}; exit 1" {}`);
+      const { stderr } = spawnSync(siloProgram("nix-store"), ["--realise", path!], { env: { ...store.env } });
+      assert.match(stderr.toString(), /^ared\tb$/m);
+      const terminal = spawnSync("script", ["-qec", `${siloProgram("nix-store")} --log-format raw --realise ${path}`], {
+        env: { ...store.env, TERM: "xterm" },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      assert.match(terminal.stdout.toString(), /^a\x1b\[31mred\x1b\[0m\tb\x1b\[0m\r$/m);
     }));
 
   test("can be read while the builder runs", () =>

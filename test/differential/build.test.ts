@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { lstatSync, mkdtempSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { buildExpression } from "../support/build-expression.ts";
-import { busybox, makeDerivation, type PeerStore, skipWithoutBusybox, withPeers } from "../support/peer-stores.ts";
+import {
+  busybox,
+  type Maker,
+  makeDerivation,
+  openPeerStore,
+  type PeerStore,
+  skipWithoutBusybox,
+  withPeers,
+} from "../support/peer-stores.ts";
 import { deleteTree } from "../../src/sys/delete-tree.ts";
 import { siloProgram } from "../support/silo-binary.ts";
 import { skipWithout, skipWithoutNix } from "../support/stock-nix.ts";
@@ -168,21 +177,13 @@ describe("what is made of outputs", { skip }, () => {
   });
 
   test("by build users, who own what they make", { skip: skipWithoutUsers }, () => {
-    const users = join(mkdtempSync(join(tmpdir(), "silo-users-")));
+    const users = makeUsers();
     try {
-      writeFileSync(
-        join(users, "passwd"),
-        "root:x:0:0::/root:/bin/sh\nsilobld1:x:30001:30000::/:/bin/false\nsilobld2:x:30002:30000::/:/bin/false\n",
-      );
-      writeFileSync(join(users, "group"), "root:x:0:\nsilobld:x:30000:silobld1,silobld2\nextra:x:30100:silobld1\n");
       const script = `echo $(${busybox} id -u) $(${busybox} id -g) $(${busybox} stat -c %U:%G:%a .) > $out; (${busybox} sleep 30 </dev/null >/dev/null 2>&1 &) ; echo done`;
       const expression = `let ${makeDerivation} in { mine = mk "mine" "${script}" {}; linked = mk "linked" "${busybox} mkdir $out; ${busybox} ln /etc/passwd $out/passwd" {}; }`;
       const [nix, silo] = withPeers((store, maker) => {
         const paths = store.instantiate(expression, "mine", "linked");
-        const program = maker === "silo" ? siloProgram("nix-store") : "nix-store";
-        const mounts = `mount --bind ${users}/passwd /etc/passwd && mount --bind ${users}/group /etc/group && chmod 755 ${store.dir} ${store.dir}/tmp && exec "$@"`;
-        const args = ["-m", "sh", "-c", mounts, "sh", program, "--realise", "-k", "-Q", ...paths];
-        const result = spawnSync("unshare", args, { env: { ...store.env } });
+        const result = realiseWithUsers(users, store, maker, ["-k", "-Q", ...paths]);
         const owners = store.rows()["paths"]!.map(([path]) => statSync(String(path)).uid);
         // Killed ones may stay as zombies where nobody reaps them.
         const left = spawnSync("pgrep", ["-u", "30001,30002", "-r", "S,R,D"]).stdout.toString();
@@ -195,6 +196,61 @@ describe("what is made of outputs", { skip }, () => {
       deleteTree(users);
     }
   });
+});
+
+/** Files to be seen as /etc/passwd and /etc/group, in a directory. */
+function makeUsers(): string {
+  const users = mkdtempSync(join(tmpdir(), "silo-users-"));
+  writeFileSync(
+    join(users, "passwd"),
+    "root:x:0:0::/root:/bin/sh\nsilobld1:x:30001:30000::/:/bin/false\nsilobld2:x:30002:30000::/:/bin/false\n",
+  );
+  writeFileSync(join(users, "group"), "root:x:0:\nsilobld:x:30000:silobld1,silobld2\nextra:x:30100:silobld1\n");
+  return users;
+}
+
+function realiseWithUsers(users: string, store: PeerStore, maker: Maker, args: readonly string[]) {
+  const program = maker === "silo" ? siloProgram("nix-store") : "nix-store";
+  const mounts = `mount --bind ${users}/passwd /etc/passwd && mount --bind ${users}/group /etc/group && chmod 755 ${store.dir} && chmod 1777 ${store.dir}/tmp && exec "$@"`;
+  const command = ["-m", "sh", "-c", mounts, "sh", program, "--realise", ...args];
+  return spawnSync("unshare", command, { env: { ...store.env } });
+}
+
+describe("build users", { skip: skip || skipWithoutUsers }, () => {
+  function withUsers(use: (users: string, store: PeerStore) => void): void {
+    const users = makeUsers();
+    const dir = mkdtempSync(join(realpathSync(tmpdir()), "silo-users-"));
+    try {
+      use(users, openPeerStore(dir, "build-users-group = silobld\n"));
+    } finally {
+      deleteTree(users);
+      deleteTree(dir);
+    }
+  }
+
+  test("do not lead silo through a link in the place of the directory that is kept", () =>
+    withUsers((users, store) => {
+      const script = `cd ..; ${busybox} mv $NIX_BUILD_TOP moved; ${busybox} ln -s ${users} $NIX_BUILD_TOP; exit 3`;
+      const [path] = store.instantiate(`let ${makeDerivation} in mk "links" "${script}" {}`);
+      assert.equal(realiseWithUsers(users, store, "silo", ["-K", path!]).status, 100);
+      assert.equal(statSync(users).mode & 0o777, 0o700);
+      assert.deepEqual(readdirSync(join(store.dir, "tmp")).sort(), ["moved", "nix-build-links.drv-0"]);
+    }));
+
+  test("hand on no open file of a fixed output: what is registered is a copy", () =>
+    withUsers((users, store) => {
+      const digest = createHash("sha256").update("fixed\n").digest("hex");
+      const fixed = `outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "${digest}";`;
+      const script = `echo fixed > $out; ${busybox} stat -c inode-%i $out`;
+      const [path] = store.instantiate(`let ${makeDerivation} in mk "fixed" "${script}" { ${fixed} }`);
+      const { stdout, stderr, status } = realiseWithUsers(users, store, "silo", [path!]);
+      assert.equal(status, 0, stderr.toString());
+      const [, inode] = /^inode-([0-9]+)$/m.exec(stderr.toString())!;
+      const output = stdout.toString().trim();
+      assert.notEqual(statSync(output).ino, Number(inode));
+      assert.equal(readFileSync(output, "utf8"), "fixed\n");
+      assert.equal(store.run("nix", ["--verify", "--check-contents"]).status, 0);
+    }));
 });
 
 describe("generated derivations", { skip }, () => {

@@ -75,6 +75,16 @@ for (const [who, user] of users) {
       );
     });
 
+    test("change devices of the host, but writes to them", async () => {
+      const modes = () => ["null", "zero", "tty"].map((name) => statSync(`/dev/${name}`).mode & 0o777);
+      const before = modes();
+      await attempt(
+        `for d in null zero tty; do $b chmod $($b stat -c %a /dev/$d) /dev/$d && exit 7; $b chown $($b id -u) /dev/$d && exit 7; done
+         echo x >/dev/null && echo y >>/dev/zero`,
+      );
+      assert.deepEqual(modes(), before);
+    });
+
     test("make a file that runs with its owner's rights", async () => {
       await attempt(
         `echo x > f; for m in u+s g+s 4755 2755 6755; do $b chmod $m f && exit 7; done

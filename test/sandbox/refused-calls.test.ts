@@ -100,6 +100,20 @@ describe("the filter of system calls", () => {
     }
   });
 
+  test("knows no keys, which are the caller's", () => {
+    const keys = [
+      ["x64", x64, 248],
+      ["x64", x64, x32 + 248],
+      ["x64", x86, 286],
+      ["arm64", arm64, 217],
+      ["arm64", arm, 309],
+    ] as const;
+    for (const [machine, arch, first] of keys) {
+      const answers = [-1, 0, 1, 2, 3].map((offset) => run(compileFor(machine), arch, first + offset));
+      assert.deepEqual(answers, [allow, errno(ENOSYS), errno(ENOSYS), errno(ENOSYS), allow], String(first));
+    }
+  });
+
   test("ends processes of another architecture", () => {
     assert.equal(run(compileFor("x64"), arm64, 1), kill);
     assert.equal(run(compileFor("arm64"), x64, 1), kill);

@@ -53,6 +53,10 @@ const kinds: readonly Kind[] = [
     script: `${b} cat graph > $out`,
     extra: `exportReferencesGraph = [ "graph" ${inputs[0] ?? `(builtins.toFile "f" "x")`} ];`,
   }),
+  (_, inputs) => ({
+    script: `${b} cat twice > $out`,
+    extra: `exportReferencesGraph = [ "twice" (builtins.toFile "f" "${inputs.length}") "twice" (builtins.toFile "g" "x") ];`,
+  }),
   (_, inputs, i) => ({
     script: `${b} mkdir $out; . ./.attrs.sh; ${b} cp .attrs.sh .attrs.json $out/`,
     extra: `__structuredAttrs = true; builder = "${b}"; PATH = "/bin"; number = ${i}; float = ${i}.5; list = [ 1 "two" true null ]; set = { a = ${i}; "b c" = "it's"; }; nested = [ [ 1 ] ]; yes = true; no = false; big = 9999999999; text = "line\\nline"; inputsOf = [ ${inputs.join(" ")} ];`,
@@ -61,7 +65,9 @@ const kinds: readonly Kind[] = [
     script: `${b} cat $bigPath > $out; echo $small >> $out`,
     extra: `passAsFile = [ "big" ]; big = "contents ${i} ${show(inputs)}"; small = "s";`,
   }),
-  () => ({ script: `${b} env | ${b} sort | ${b} sed -e "s,$NIX_BUILD_TOP,TOP,g" > $out` }),
+  () => ({
+    script: `${b} env | ${b} sed -e "s,$NIX_BUILD_TOP,TOP,g" > $out; ${b} stat -c %A /proc/self/fd/0 >> $out`,
+  }),
   () => ({
     script: `for i in $(${b} seq 1 500); do echo "line $i of many, to have something to compress"; done; echo > $out`,
   }),

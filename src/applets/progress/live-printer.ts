@@ -12,7 +12,8 @@ import { type FrameStyle, progressFrame } from "./progress-frame.ts";
 import { progressModel, type WorkItem } from "./progress-model.ts";
 import { runSummary } from "./run-summary.ts";
 import type { Talk } from "./talk.ts";
-import { colouredText, plainText } from "./visible-text.ts";
+import { plainText } from "../../formats/plain-text.ts";
+import { colouredText } from "./visible-text.ts";
 
 /** Often enough to be seen moving, seldom enough to be read. */
 const intervalMs = 80;

@@ -3,8 +3,7 @@
  * or upset the count of columns.
  */
 
-/** Control sequences (ECMA-48), operating system commands, other escapes. */
-const escapes = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])/g;
+import { escapeSequences, plainText } from "../../formats/plain-text.ts";
 
 /** Controls, and invisible characters that change the direction or the width of others, or stand for no character. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Variation_Selector}]/gu;
@@ -19,7 +18,7 @@ const maxCharacters = 4096;
 export function visibleText(text: string): string {
   const start = text.length > maxCharacters ? text.slice(0, maxCharacters) : text;
   if (!/[^\x20-\x7e]/.test(start)) return start.trim();
-  return start.replace(escapes, "").replace(/\t/g, " ").replace(invisible, "").trim();
+  return start.replace(escapeSequences, "").replace(/\t/g, " ").replace(invisible, "").trim();
 }
 
 /** The line with its colours, and nothing else that a terminal acts on. Takes and gives a byte string. */
@@ -27,9 +26,4 @@ export function colouredText(line: string): string {
   if (!/[\x00-\x1f\x7f]/.test(line)) return line;
   const parts = line.split(colour).map((part, i) => (i % 2 === 1 ? part : plainText(part)));
   return parts.length === 1 ? parts[0]! : `${parts.join("")}\x1b[0m`;
-}
-
-/** As {@link colouredText}, for those who want no colours. */
-export function plainText(line: string): string {
-  return line.replace(escapes, "").replace(/[\x00-\x08\x0a-\x1f\x7f]/g, "");
 }
