@@ -222,10 +222,14 @@ describe("logs", { skip: skip || skipWithout("bzcat", "--version") }, () => {
       const [path] = store.instantiate(`let ${makeDerivation} in mk "escapes" "${escapes}; exit 1" {}`);
       const { stderr } = spawnSync(siloProgram("nix-store"), ["--realise", path!], { env: { ...store.env } });
       assert.match(stderr.toString(), /^ared\tb$/m);
-      const terminal = spawnSync("script", ["-qec", `${siloProgram("nix-store")} --log-format raw --realise ${path}`], {
-        env: { ...store.env, TERM: "xterm" },
-        stdio: ["ignore", "pipe", "inherit"],
-      });
+      const terminal = spawnSync(
+        "script",
+        ["-qec", `${siloProgram("nix-store")} --log-format raw --realise ${path}`, "/dev/null"],
+        {
+          env: { ...store.env, TERM: "xterm" },
+          stdio: ["ignore", "pipe", "inherit"],
+        },
+      );
       assert.match(terminal.stdout.toString(), /^a\x1b\[31mred\x1b\[0m\tb\x1b\[0m\r$/m);
     }));
 
