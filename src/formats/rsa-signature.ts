@@ -3,15 +3,9 @@
  * it. PKCS #1 v1.5 padding around the text itself, not around a DigestInfo. What is signed is the SHA-256 of the data, as
  * 64 characters of hexadecimal. Keys are PEM files.
  */
-import {
-  constants,
-  createPrivateKey,
-  createPublicKey,
-  type KeyObject,
-  privateEncrypt,
-  publicDecrypt,
-} from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { SiloError } from "../error.ts";
+import { nodeCrypto } from "../node-crypto.ts";
 import { type Hash, printBareHash } from "./hash.ts";
 
 export class BadRsaKey extends SiloError {
@@ -25,14 +19,13 @@ export class BadRsaKey extends SiloError {
   }
 }
 
-const padding = constants.RSA_PKCS1_PADDING;
-
 /** The raw signature, as many bytes as the key's modulus. @throws BadRsaKey */
 export function signHash(hash: Hash, secretKeyPem: string): Uint8Array {
+  const { constants, createPrivateKey, privateEncrypt } = nodeCrypto();
   const key = parseKey("secret", () => createPrivateKey(secretKeyPem));
   const text = Buffer.from(printBareHash(hash, "base16"), "latin1");
   try {
-    return new Uint8Array(privateEncrypt({ key, padding }, text));
+    return new Uint8Array(privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, text));
   } catch (cause) {
     throw new BadRsaKey("secret", "it is too short for the hash", { cause });
   }
@@ -40,9 +33,10 @@ export function signHash(hash: Hash, secretKeyPem: string): Uint8Array {
 
 /** Is `signature` one of the hash, made with the secret half of the key? @throws BadRsaKey */
 export function verifyHash(hash: Hash, signature: Uint8Array, publicKeyPem: string): boolean {
+  const { constants, createPublicKey, publicDecrypt } = nodeCrypto();
   const key = parseKey("public", () => createPublicKey(publicKeyPem));
   try {
-    const text = publicDecrypt({ key, padding }, Buffer.from(signature));
+    const text = publicDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, Buffer.from(signature));
     return text.toString("latin1") === printBareHash(hash, "base16");
   } catch {
     return false; // a signature of another size, or of another key: what it decrypts to is not padded

@@ -115,6 +115,9 @@ function ownCommand(): readonly string[] {
   return [process.execPath, `${import.meta.dir}/../main.ts`];
 }
 
+/** Ten times the usual numbers (JavaScriptCore: OptionsList.h): of 25 ms that a connection to the daemon takes 5 were spent compiling. */
+const shortLivedEnvironment = { BUN_JSC_thresholdForJITAfterWarmUp: "5000", BUN_JSC_thresholdForJITSoon: "1000" };
+
 export const runtime: Runtime = {
   name: "bun",
   openDatabase,
@@ -127,5 +130,6 @@ export const runtime: Runtime = {
   addressOf: (buffer) => ptr(buffer),
   collectGarbage: () => void Bun.gc(true),
   callLibrary,
+  shortLivedEnvironment,
   ownCommand,
 };

@@ -133,5 +133,6 @@ export const runtime: Runtime = {
   addressOf,
   collectGarbage() {},
   callLibrary,
+  shortLivedEnvironment: {},
   ownCommand,
 };

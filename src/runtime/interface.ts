@@ -70,6 +70,11 @@ export interface Runtime {
    * the function returns as an `int`.
    */
   callLibrary(name: string, ...args: NativeArgument[]): number;
+  /**
+   * Environment for a process of this program that will end soon: it compiles later what it runs often. No other process must see these
+   * variables.
+   */
+  readonly shortLivedEnvironment: Readonly<Record<string, string>>;
   /** What starts this program again: the executable, and in source form the runtime's arguments and the entry script. */
   ownCommand(): readonly string[];
 }

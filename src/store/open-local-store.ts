@@ -5,6 +5,7 @@
  */
 import { SiloError } from "../error.ts";
 import { createModuloContext } from "../formats/derivation/hash-modulo.ts";
+import { printStorePath, type StorePath } from "../formats/store-path.ts";
 import type { DatabaseMode } from "../runtime/interface.ts";
 import { close } from "../sys/descriptor.ts";
 import { openLockFile, tryLock, waitLock } from "../sys/file-lock.ts";
@@ -51,6 +52,19 @@ export function openLocalStore(config: LocalStoreConfig): LocalStore {
     close(bigLock);
     throw error;
   }
+}
+
+/** A store in memory that says of one path that it is valid. Nothing can be added, and nothing on disk is touched. */
+export function openStoreInMemory(config: LocalStoreConfig, path: StorePath): LocalStore {
+  const db = openStoreDatabase(":memory:", "create", durabilityOf(config));
+  db.exec(schemaSql);
+  db.statement("insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?)").run(
+    printStorePath(config.storeDir, path),
+    `sha256:${"0".repeat(64)}`,
+    1,
+    1,
+  );
+  return assemble(config, db, undefined, "read-only");
 }
 
 /** @throws StoreNotWritable in a store opened read-only */

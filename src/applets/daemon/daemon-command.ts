@@ -6,7 +6,7 @@ import { supervise } from "../../daemon/server/supervisor.ts";
 import { type Settings, settingText, withSettings } from "../../formats/settings/settings.ts";
 import { loadSettings } from "../../store/load-settings.ts";
 import { close } from "../../sys/descriptor.ts";
-import { ownCommand } from "../../sys/own-program.ts";
+import { ownCommand, shortLivedEnvironment } from "../../sys/own-program.ts";
 import { activatedSocket } from "../../sys/socket-activation.ts";
 import { tryConnectUnix } from "../../sys/unix-socket.ts";
 import type { Applet } from "../applet.ts";
@@ -79,7 +79,7 @@ async function listen({ io, directories, flags, settings: initial }: Session, cl
     socket,
     renewSocket: activated === undefined ? () => createDaemonSocket(path) : undefined,
     command: [...ownProgram(), connectionFlag, served],
-    env: process.env,
+    env: shortLivedEnvironment(process.env),
     maxClients: clients,
     loadSettings() {
       const loaded = settings ?? withSettings(loadSettings(io.env, directories).settings, flags.assignments);

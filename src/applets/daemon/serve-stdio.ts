@@ -1,6 +1,7 @@
 /** `--stdio`: whoever has started us is the client. */
 import { splice } from "../../daemon/server/splice.ts";
 import { settingText } from "../../formats/settings/settings.ts";
+import { openLocalStore } from "../../store/open-local-store.ts";
 import { writeAll } from "../../sys/descriptor.ts";
 import { fdReader } from "../../sys/fd-reader.ts";
 import { isHungUp } from "../../sys/poll.ts";
@@ -23,7 +24,12 @@ export async function serveStdio({ io, directories, settings }: Session): Promis
       isGone: () => isHungUp(io.stdinFd) || isHungUp(io.stdoutFd),
       peer: { trust: "trusted", uid: undefined },
     },
-    { directories: servedDirectories(text, directories), settings, log: (line) => io.err(line), onOpen() {} },
+    {
+      directories: servedDirectories(text, directories),
+      settings,
+      openStore: openLocalStore,
+      log: (line) => io.err(line),
+    },
   );
   return 0;
 }

@@ -4,8 +4,7 @@ import { type Connection, serveConnection } from "../../daemon/server/serve-conn
 import type { ByteString } from "../../formats/byte-string.ts";
 import type { Settings } from "../../formats/settings/settings.ts";
 import type { Directories } from "../../store/directories.ts";
-import type { LocalStore } from "../../store/local-store.ts";
-import { openLocalStore } from "../../store/open-local-store.ts";
+import type { LocalStore, LocalStoreConfig } from "../../store/local-store.ts";
 import { roomMaker } from "../room-maker.ts";
 import { type LocalDirectories, locateStore } from "../store-location.ts";
 import { daemonServices } from "./daemon-services.ts";
@@ -31,23 +30,19 @@ export function printLocalStore({ storeDir, realStoreDir, stateDir, logDir }: Lo
 export interface ServeOptions {
   readonly directories: LocalDirectories;
   readonly settings: Settings;
+  openStore(config: LocalStoreConfig): LocalStore;
   log(line: string): void;
-  onOpen(store: LocalStore): void;
 }
 
 const endingSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /** Resolves when the client has left. */
 export async function serveClient(connection: Connection, options: ServeOptions): Promise<void> {
-  const { directories, settings, log, onOpen } = options;
+  const { directories, settings, openStore, log } = options;
   const makeRoom = await roomMaker(settings);
   await serveConnection(connection, {
     storeDir: directories.storeDir,
-    openStore(reporter) {
-      const store = openLocalStore({ ...directories, settings, reporter, access: "read-write", ...makeRoom });
-      onOpen(store);
-      return store;
-    },
+    openStore: (reporter) => openStore({ ...directories, settings, reporter, access: "read-write", ...makeRoom }),
     async adapt(store) {
       const { makeRoom: collect } = await roomMaker(store.settings);
       const adapted: LocalStore = { ...store, makeRoom: (urgency) => collect?.(adapted, urgency) };

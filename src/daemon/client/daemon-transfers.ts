@@ -1,5 +1,5 @@
 /** Contents to and from a daemon's store, in constant memory: adding, dumping, exporting and importing. */
-import { createHash } from "node:crypto";
+import { createHash } from "../../node-crypto.ts";
 import { fromText } from "../../formats/byte-string.ts";
 import { runSync, type SyncReader } from "../../formats/codec.ts";
 import { encodeItemInfo, encodeItemSignature, encodeItemStart, encodeStreamEnd } from "../../formats/export-stream.ts";

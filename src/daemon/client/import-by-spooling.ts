@@ -2,7 +2,7 @@
  * Importing an export stream path by path: the daemon wants to know a path and its hash before the contents, and the stream has them behind. So
  * each path's NAR waits in a temporary file meanwhile.
  */
-import { createHash } from "node:crypto";
+import { createHash } from "../../node-crypto.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { fromText } from "../../formats/byte-string.ts";

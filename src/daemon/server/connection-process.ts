@@ -25,11 +25,18 @@ const maxFarewellBytes = 1 << 30;
 
 export type ServedPeer = AcceptedPeer & Extract<Decision, { kind: "serve" }>;
 
-/** Resolves when the connection has ended, or none came. @param serve the conversation itself */
-export async function runConnectionProcess(
-  serve: (connection: Connection, peer: ServedPeer) => Promise<void>,
-  log: (line: string) => void,
-): Promise<void> {
+export interface ConnectionOptions {
+  /** What there is to do while no client has come. */
+  prepare(): Promise<void>;
+  /** The conversation itself. */
+  serve(connection: Connection, peer: ServedPeer): Promise<void>;
+  log(line: string): void;
+}
+
+/** Resolves when the connection has ended, or none came. */
+export async function runConnectionProcess({ prepare, serve, log }: ConnectionOptions): Promise<void> {
+  // A client that waits already gains nothing from preparations.
+  if (!isClientWaiting()) await prepare();
   const socket = acceptOne();
   if (socket === undefined) return;
   const peer = peerCredentials(socket);
@@ -58,6 +65,10 @@ export async function runConnectionProcess(
     if (!(error instanceof UnexpectedEnd)) log(error.message);
   }
   sayFarewell(socket);
+}
+
+function isClientWaiting(): boolean {
+  return poll([{ fd: listenFd, wait: "readable" }], 0)[0]!.readable;
 }
 
 /** Waits for a client; undefined when the daemon has ended first. */

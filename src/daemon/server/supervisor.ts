@@ -63,7 +63,7 @@ export function supervise(options: SupervisorOptions): Promise<number> {
       waiting.delete(child);
       serving.add(child);
       decideFor(child, decodeLine<AcceptedPeer>(text));
-      fill();
+      setImmediate(fill); // the client first
     });
     child.stdin!.on("error", () => {}); // it has ended, which is noticed below
     child.on("error", (error) => log(`cannot start a process for connections: ${error.message}`));
