@@ -21,10 +21,14 @@ class NotRealised extends SiloError {
 
 export async function realisePaths(operation: OperationContext): Promise<number> {
   const { session, line, operands } = operation;
-  return withStore(session, (store) =>
-    withBuilds(session, store, async (builds, signal) => {
-      let targets = operands.map((operand) => parseTarget(store.storeDir, operand));
-      const isDry = line.has("dry-run");
+  return withStore(session, (store) => {
+    let targets = operands.map((operand) => parseTarget(store.storeDir, operand));
+    const isDry = line.has("dry-run");
+    if (modeOf(operation) === "normal" && areRealised(store, targets)) {
+      if (!isDry && !line.has("ignore-unknown")) printResults(operation, store, targets);
+      return 0;
+    }
+    return withBuilds(session, store, async (builds, signal) => {
       if (isDry || line.has("ignore-unknown") || session.settings.get("print-missing")) {
         const missing = await builds.queryMissing(targets);
         const ignored = new Set(line.has("ignore-unknown") ? missing.unknown : []);
@@ -41,8 +45,30 @@ export async function realisePaths(operation: OperationContext): Promise<number>
       }
       if (!line.has("ignore-unknown")) printResults(operation, store, targets);
       return 0;
-    }),
-  );
+    });
+  });
+}
+
+/**
+ * Is everything there that the targets want? Then it stays so while this process lives, and what builds, which takes longer to load
+ * than most calls do, need not be. A daemon, where it is loaded, is better asked once to build.
+ */
+function areRealised(store: Store, targets: readonly DerivedPath[]): boolean {
+  if (store.local === undefined) return false;
+  const wanted: StorePath[] = [];
+  for (const target of targets) {
+    if (target.kind === "opaque") {
+      wanted.push(target.path);
+      continue;
+    }
+    const outputs = store.queryDerivationOutputs(target.drvPath);
+    const names = target.outputs.kind === "all" ? [...outputs.keys()] : [...target.outputs.names];
+    const paths = names.map((name) => outputs.get(name)).filter((path) => path !== undefined);
+    if (paths.length === 0 || paths.length < names.length) return false;
+    wanted.push(...paths);
+  }
+  store.addTempRoots(wanted);
+  return store.queryValidPaths(wanted).size === new Set(wanted).size;
 }
 
 function modeOf({ line }: OperationContext): BuildMode {
