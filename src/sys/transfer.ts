@@ -33,3 +33,11 @@ export function receiveFile(fromFd: number, toFd: number, count: number): number
   const copied = moved(tryCall("copy_file_range", fromFd, 0, toFd, 0, count, 0), toFd);
   return copied === cannotTransfer ? moved(tryCall("splice", fromFd, 0, toFd, 0, count, 0), toFd) : copied;
 }
+
+const F_SETPIPE_SZ = 1031;
+const widePipe = 1024 * 1024;
+
+/** Lets a pipe hold more, so that its ends wake each other less often. Another kind of file, or a limit of the user's, leaves it as it is. */
+export function widenPipe(fd: number): void {
+  tryCall("fcntl", fd, F_SETPIPE_SZ, widePipe);
+}

@@ -3,12 +3,15 @@ import { writeAll } from "../../sys/descriptor.ts";
 import { fdReader } from "../../sys/fd-reader.ts";
 import { isInputOver } from "../../sys/input-end.ts";
 import { poll } from "../../sys/poll.ts";
+import { widenPipe } from "../../sys/transfer.ts";
 import type { ServeStreams } from "./server.ts";
 
 /** Milliseconds between two looks: nobody waits for the end of a build that nobody wants. */
 const watchInterval = 100;
 
 export function serveStreams(inFd: number, outFd: number): ServeStreams {
+  widenPipe(inFd);
+  widenPipe(outFd);
   const reader = fdReader(inFd, "standard input");
   return {
     reader,

@@ -11,6 +11,7 @@ import { SiloError } from "../../error.ts";
 import type { RemoteExit, RemoteProcess } from "../remote-process.ts";
 import { streamProcess } from "../stream-process.ts";
 import { checkHostKey, HostKeyRefused, hostKeyAlgorithms, knownHostsOf } from "./host-key-check.ts";
+import { gatherWrites } from "./gather-writes.ts";
 import { findIdentities } from "./identities.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
@@ -105,6 +106,7 @@ async function logIn(
     });
     void closed.then(reject);
   });
+  gatherWrites(socket);
   client.connect({
     sock: socket,
     username: target.user,
