@@ -228,7 +228,10 @@ async function buildWith(
   goal.startTimeSec = now();
   try {
     const infos = await buildHere(run, ready, user?.user);
-    for (const { path } of infos.values()) run.graph.markValid(path);
+    for (const { path } of infos.values()) {
+      run.graph.markValid(path);
+      if (ready.mode === "repair") run.contents.set(path, "good");
+    }
     traceBuild(run, `build-succeeded ${showPath(run.store, goal.drvPath)} -`);
     return { kind: "success", status: "built" };
   } catch (error) {

@@ -12,6 +12,7 @@ import { BuildSlots, Changes } from "./build-slots.ts";
 import type { DerivationGoal } from "./derivation-goal.ts";
 import type { Goal } from "./goal.ts";
 import type { KnownGraph } from "./known-graph.ts";
+import type { PathContents } from "./path-contents.ts";
 import { BuildProgress } from "./progress.ts";
 import { SubstituteInfos } from "./substitute-infos.ts";
 
@@ -47,6 +48,8 @@ export interface BuildRun extends BuildHelpers {
   stop(): void;
   readonly derivationGoals: Map<StorePath, DerivationGoal>;
   readonly substitutionGoals: Map<StorePath, Goal>;
+  /** As far as they have been read, for repairing. */
+  readonly contents: Map<StorePath, PathContents>;
   /** Derivations that are not in the store, by the path that they would have. */
   readonly derivationsInMemory: ReadonlyMap<StorePath, BasicDerivation>;
   /** To be called for every goal that begins or ends, as they leave much behind. */
@@ -79,6 +82,7 @@ export function startRun(
     stop,
     derivationGoals: new Map(),
     substitutionGoals: new Map(),
+    contents: new Map(),
     derivationsInMemory,
     tidy: collectEvery(2500),
     working: 0,

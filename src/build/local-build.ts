@@ -17,6 +17,7 @@ import { showPath } from "../store/local-store.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { Activity } from "../store/reporter.ts";
 import { statFileSystem } from "../sys/mount.ts";
+import { exists } from "../sys/names.ts";
 import { BuildFailure } from "./build-failure.ts";
 import { type BuildDirectory, buildDirectoryParent, makeBuildDirectory } from "./build-directory.ts";
 import { openBuildLog } from "./build-log.ts";
@@ -271,7 +272,8 @@ export function printTail(tail: readonly ByteString[], shown: string): string {
 const nearlyFull = 8 * 1024 * 1024;
 
 function isNearlyFull(path: string): boolean {
-  return statFileSystem(path).available < nearlyFull;
+  // A builder may have deleted the directory that it was given.
+  return exists(path) && statFileSystem(path).available < nearlyFull;
 }
 
 async function runPostBuildHook(run: BuildRun, drvPath: StorePath, infos: readonly PathInfo[]): Promise<void> {

@@ -3,18 +3,15 @@ import type { StorePath } from "../formats/store-path.ts";
 import type { BuildMode } from "../store/build-service.ts";
 import { hasPathFailed } from "../store/failed-paths.ts";
 import { showPath } from "../store/local-store.ts";
-import { queryPathInfo } from "../store/queries.ts";
-import { verifyPath } from "../store/verify.ts";
 import { BuildFailure } from "./build-failure.ts";
 import { type BuildRun, traceBuild } from "./build-run.ts";
 import type { OutputState } from "./output-plan.ts";
+import { pathContents } from "./path-contents.ts";
 
 /** Only for repairing are contents read. */
-export function outputState({ graph, store }: BuildRun, path: StorePath, mode: BuildMode): OutputState {
-  if (!graph.isKnownValid(path)) return "absent";
-  if (mode !== "repair") return "valid";
-  const info = queryPathInfo(store, path);
-  return info !== undefined && verifyPath(store, info) === "good" ? "valid" : "corrupt";
+export function outputState(run: BuildRun, path: StorePath, mode: BuildMode): OutputState {
+  if (!run.graph.isKnownValid(path)) return "absent";
+  return mode !== "repair" || pathContents(run, path) === "good" ? "valid" : "corrupt";
 }
 
 /** @throws BuildFailure for an output that failed before, when such failures are remembered */

@@ -2,11 +2,11 @@
 import { isDerivationPath, type StorePath } from "../formats/store-path.ts";
 import { computeClosure } from "../store/closure.ts";
 import { showPath } from "../store/local-store.ts";
-import { queryDerivationOutputs, requirePathInfo } from "../store/queries.ts";
-import { verifyPath } from "../store/verify.ts";
+import { queryDerivationOutputs } from "../store/queries.ts";
 import { BuildFailure } from "./build-failure.ts";
 import type { BuildRun } from "./build-run.ts";
 import { type Goal, type GoalOutcome, waitForGoals } from "./goal.ts";
+import { pathContents } from "./path-contents.ts";
 import { substitutionGoal } from "./substitution-goal.ts";
 
 /** @param rebuild the goal that builds a derivation's damaged outputs again */
@@ -25,7 +25,7 @@ export async function repairClosure(
   }
   const goals: Goal[] = [];
   for (const path of computeClosure(store, outputs)) {
-    if (outputs.includes(path) || verifyPath(store, requirePathInfo(store, path)) === "good") continue;
+    if (outputs.includes(path) || pathContents(run, path) === "good") continue;
     store.reporter.message(
       "error",
       `found corrupted or missing path '${showPath(store, path)}' in the output closure of '${shown}'`,

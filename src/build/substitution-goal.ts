@@ -29,6 +29,7 @@ export function substitutionGoal(run: BuildRun, path: StorePath, mode: Substitut
     const outcome = await substitute(run, path, mode);
     // What is missing may be built meanwhile, this path or one that it refers to.
     if (outcome.kind !== "success") run.substitutionGoals.delete(path);
+    else if (mode === "repair") run.contents.set(path, "good");
     return outcome;
   });
   run.substitutionGoals.set(path, goal);

@@ -12,11 +12,11 @@ import { type FileKind, fstat } from "../sys/stat.ts";
 import { withGcLock } from "./gc-lock.ts";
 import { hashPaths, type PathToHash } from "./hash-paths.ts";
 import { fileLinkName, symlinkLinkName } from "./link-hash.ts";
-import { type LocalStore, realPath, showPath } from "./local-store.ts";
+import { type LocalStore, showPath } from "./local-store.ts";
 import type { PathInfo } from "./path-info.ts";
 import { isValidPath, queryPathInfo } from "./queries.ts";
 import { registerValidPaths } from "./register.ts";
-import { hashTree, type NarDigest } from "./tree/nar-hash.ts";
+import type { NarDigest } from "./tree/nar-hash.ts";
 import { compileQuickly } from "./tree/quick-compilation.ts";
 import { UnsupportedFile } from "./tree/walk.ts";
 
@@ -175,11 +175,6 @@ function withSizes({ db, storeDir }: LocalStore, paths: readonly StorePath[]): P
 }
 
 /** Compares a path's contents with its registration, and fills in what an old store did not know. */
-export function verifyPath(store: LocalStore, info: PathInfo): Verdict {
-  store.reporter.message("talkative", `checking contents of '${showPath(store, info.path)}'`);
-  return judge(store, info, hashTree(realPath(store, info.path), "sha256", undefined, info.narSize));
-}
-
 function judge(store: LocalStore, info: PathInfo, { hash, size }: NarDigest): Verdict {
   const shown = showPath(store, info.path);
   const expected = printHash(info.narHash, "base32");

@@ -110,7 +110,8 @@ describe("killed and interrupted", { skip }, () => {
       const rounds = isLong ? 100 : 10;
       const { path } = countedGraph(store, 30);
       for (let round = 0; round < rounds; round++) {
-        const child = start(store, "silo", ["--realise", "-j2", path]);
+        const sandbox = round % 2 === 0 ? "true" : "false";
+        const child = start(store, "silo", ["--realise", "-j2", "--option", "sandbox", sandbox, path]);
         const isOver = once(child, "close");
         await new Promise((resolve) => setTimeout(resolve, 20 + ((round * 37) % 400)));
         child.kill("SIGKILL");
@@ -119,11 +120,15 @@ describe("killed and interrupted", { skip }, () => {
         assert.equal(verify.status, 0, verify.stderr);
         assert.doesNotMatch(verify.stderr, /modified|disappeared/);
         await untilGone(store.dir);
+        assert.equal(readFileSync("/proc/self/mountinfo", "utf8").includes(store.dir), false);
         if (round % 8 === 7) store.run("nix", ["--gc"]);
         if (round % 8 === 7) countedGraph(store, 30);
       }
       assert.equal(store.run("silo", ["--realise", path]).status, 0);
       assert.equal(store.run("nix", ["--realise", path]).status, 0);
+      store.run("silo", ["--gc"]);
+      const left = readdirSync(join(store.dir, "store")).filter((name) => /\.(chroot|lock|tmp|check)/.test(name));
+      assert.deepEqual(left, []);
     }));
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

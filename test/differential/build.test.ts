@@ -51,6 +51,7 @@ const cases = `rec {
   sizes = derivation { name = "sizes"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" ". ./.attrs.sh; echo too large > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; outputChecks.out.maxSize = 100; };
   closureSizes = derivation { name = "closure-sizes"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" "echo \${ok} > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; outputChecks.out.maxClosureSize = 100; };
   ownChecks = derivation { name = "own-checks"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" "echo \${ok} > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; outputChecks.out.allowedReferences = [ "out" ]; };
+  homeless = mk "homeless" "cd /; ${busybox} rm -r $NIX_BUILD_TOP; exit 3" {};
   slow = mk "slow" "${busybox} sleep 100" {};
   noisy = mk "noisy" "while true; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done" {};
 }`;
@@ -196,6 +197,49 @@ describe("what is made of outputs", { skip }, () => {
       deleteTree(users);
     }
   });
+});
+
+describe("repairing does, prints and registers what Nix does", { skip }, () => {
+  const text = `let ${makeDerivation} in rec {
+    base = mk "base" "echo base > $out" {};
+    tree = mk "tree" "${busybox} mkdir -p $out/sub; echo \${base} $out > $out/sub/file" {};
+    fails = mk "fails" "[ $NIX_BUILD_CORES = 7 ] && exit 3; echo > $out" {};
+  }`;
+  const damages: Readonly<Record<string, (path: string) => void>> = {
+    changed: (path) => {
+      spawnSync("chmod", ["-R", "u+w", path]);
+      writeFileSync(lstatSync(path).isDirectory() ? join(path, "sub/file") : path, "damaged");
+    },
+    missing: deleteTree,
+  };
+  for (const sandbox of ["false", "true"]) {
+    for (const [how, damage] of Object.entries(damages)) {
+      test(`what is ${how}, ${sandbox === "true" ? "sandboxed" : "not sandboxed"}`, () => {
+        const [nix, silo] = withPeers((store, maker) => {
+          const [base, tree, fails] = store.instantiate(text, "base", "tree", "fails");
+          const [outBase, outTree, outFails] = store
+            .run("nix", ["--realise", base!, tree!, fails!])
+            .stdout.trim()
+            .split("\n");
+          const steps = [
+            { damaged: [outTree], args: ["-r", "--repair", tree] },
+            { damaged: [outBase], args: ["-r", "--repair", tree] },
+            { damaged: [outBase, outTree], args: ["-r", "--repair", tree] },
+            { damaged: [outBase], args: ["--repair-path", outBase] },
+            { damaged: [], args: ["-r", "--repair", tree, base] },
+            ...(how === "changed" ? [{ damaged: [outBase], args: ["--verify", "--check-contents", "--repair"] }] : []),
+            { damaged: [outFails], args: ["-r", "--repair", "--cores", "7", fails] },
+          ];
+          const results = steps.map(({ damaged, args }) => {
+            for (const path of damaged) damage(path!);
+            return store.run(maker, args as string[]);
+          });
+          return { results, rows: store.rows() };
+        }, `sandbox = ${sandbox}\n`);
+        assert.deepEqual(silo, nix);
+      });
+    }
+  }
 });
 
 /** Files to be seen as /etc/passwd and /etc/group, in a directory. */

@@ -1,12 +1,14 @@
 /** `--verify` and `--verify-path`: is the store what the database says? */
 import { createHash } from "../../node-crypto.ts";
+import { SiloError } from "../../error.ts";
 import { equalHashes, type Hash, printHash } from "../../formats/hash.ts";
 import { printStorePath, type StorePath } from "../../formats/store-path.ts";
 import type { Store } from "../../store/store.ts";
+import type { Verdict } from "../../store/verify.ts";
 import { withStore } from "../open-store.ts";
 import { followToStorePath } from "../path-argument.ts";
 import type { Session } from "../session.ts";
-import { CannotRealise } from "./ensure-valid.ts";
+import { withBuilds } from "../store-builds.ts";
 import type { OperationContext } from "./operation.ts";
 import { refuseOperands } from "./operation-usage.ts";
 
@@ -14,13 +16,17 @@ export async function verify({ session, line, operands }: OperationContext): Pro
   refuseOperands(operands);
   const { reporter } = session;
   const activity = reporter.start({ kind: "verify-paths", level: "info", text: "" });
-  const verdict = await withStore(session, (store) =>
-    store.verify({
+  const verdict = await withStore(session, async (store) => {
+    const broken: StorePath[] = [];
+    const found = store.verify({
       contents: line.has("check-contents") ? "hash-contents" : "existence-only",
-      repair: line.has("repair") ? (path) => repair(store, path) : undefined,
+      // Repairing waits for others, which this walk over the store does not: it notes what there is to do.
+      repair: line.has("repair") ? (path) => void broken.push(path) : undefined,
       onPath: (_, done, expected) => activity.result({ kind: "progress", done, expected, running: 1, failed: 0 }),
-    }),
-  );
+    });
+    const left = broken.length === 0 ? "good" : await repair(session, store, broken);
+    return left === "good" ? found : left;
+  });
   activity.stop();
   if (verdict === "good") return 0;
   reporter.message("warning", "warning: not all store errors were fixed");
@@ -51,7 +57,19 @@ function verifyOne({ reporter }: Session, store: Store, path: StorePath): "good"
   return "modified";
 }
 
-/** What would have to be fetched or built. @throws CannotRealise */
-function repair(store: Store, path: StorePath): void {
-  throw new CannotRealise(printStorePath(store.storeDir, path));
+function repair(session: Session, store: Store, paths: readonly StorePath[]): Promise<Verdict> {
+  return withBuilds(session, store, async (builds, signal) => {
+    let verdict: Verdict = "good";
+    for (const path of paths) {
+      try {
+        await builds.repairPath(path, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof SiloError)) throw error;
+        session.reporter.message("warning", `warning: ${error.message}`);
+        verdict = "errors";
+      }
+    }
+    return verdict;
+  });
 }
