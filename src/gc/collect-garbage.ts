@@ -9,6 +9,7 @@ import { withCollectorLock } from "./collector-lock.ts";
 import { deleteDead, deleteLeftovers, type Deletion, type DeletionEnd } from "./delete-dead.ts";
 import { deleteSpecific } from "./delete-specific.ts";
 import { printableSet } from "./live-and-dead.ts";
+import { type PathLog, pathLog } from "./path-log.ts";
 import { emptyTrash } from "./trash/empty-trash.ts";
 import { closeTrash, openTrash } from "./trash/trash.ts";
 import { removeUnusedLinks } from "./unused-links.ts";
@@ -57,14 +58,14 @@ export function collectGarbage(store: LocalStore, options: CollectOptions): Coll
 
 interface Totals {
   readonly sweep: Sweep;
-  readonly deleted: string[];
+  readonly deleted: PathLog;
   /** Bytes that the deleted paths were thought to have. */
   estimated: number;
 }
 
-function newTotals({ reporter }: LocalStore): Totals {
+function newTotals({ reporter, storeDir }: LocalStore): Totals {
   const sweep = newSweep((error) => reporter.message("warning", `warning: ${error.message}`));
-  return { deleted: [], estimated: 0, sweep };
+  return { deleted: pathLog(`${storeDir}/`), estimated: 0, sweep };
 }
 
 function results({ deleted, sweep }: Totals): CollectResults {
@@ -110,9 +111,10 @@ function deletionRound(store: LocalStore, totals: Totals, limit: number | undefi
   return runRound(store, totals, "always", (deletion) =>
     withCollection(store, { liveness: "respect", reasons: "without-parents", narSizes }, (collection) => {
       store.reporter.message("info", "deleting garbage...");
+      const countBefore = deletion.deleted.length;
       deleteLeftovers(collection, deletion);
       // How much leftovers free shows when they are gone: only then it is clear whether valid paths have to go.
-      if (limit !== undefined && deletion.deleted.length > 0) return "limit";
+      if (limit !== undefined && deletion.deleted.length > countBefore) return "limit";
       return deleteDead(collection, deletion, limit);
     }),
   );
@@ -134,12 +136,11 @@ function runRound<T>(
   // The first thing to go: on a full disk this is the room for the database to change in.
   tryUnlink(`${store.db.path.slice(0, store.db.path.lastIndexOf("/"))}/reserved`);
   const trash = openTrash(store);
-  const deletion: Deletion = { trash, sweep: totals.sweep, deleted: [], gone: new Set(), estimated: 0 };
+  const deletion: Deletion = { trash, sweep: totals.sweep, deleted: totals.deleted, estimated: 0 };
   try {
     try {
       return body(deletion);
     } finally {
-      for (const path of deletion.deleted) totals.deleted.push(path);
       totals.estimated += deletion.estimated;
       emptyTrash(store, trash, totals.sweep);
       if (links === "always" || totals.sweep.sharedFiles > 0) cleanLinks(store, deletion);

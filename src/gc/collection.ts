@@ -15,6 +15,8 @@ export interface Collection {
   readonly store: LocalStore;
   readonly graph: ReferenceGraph;
   readonly marking: Marking;
+  /** 1 for each path that this collection has made invalid. */
+  readonly gone: Uint8Array;
   /** Roots of valid paths and temporary roots. */
   readonly roots: readonly CollectionRoot[];
   /** Is there a temporary root with this hash part? */
@@ -94,7 +96,8 @@ function collect<T>(
       const index = names.findName(name);
       if (index >= 0) markFrom(graph, marking, [index]);
     });
-    return body({ store, graph, marking, roots, isTempRoot: arrivals.has, pause: arrivals.serve });
+    const gone = new Uint8Array(graph.count);
+    return body({ store, graph, marking, gone, roots, isTempRoot: arrivals.has, pause: arrivals.serve });
   } finally {
     tempRoots.release();
   }

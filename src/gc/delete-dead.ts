@@ -7,16 +7,15 @@ import type { Sweep } from "../sys/sweep-tree.ts";
 import { type Collection, fullPath } from "./collection.ts";
 import { deletionOrder } from "./graph/deletion-order.ts";
 import { invalidate, withDurableDatabase } from "./invalidate.ts";
+import type { PathLog } from "./path-log.ts";
 import { isInUse, readStoreEntries } from "./store-entries.ts";
 import { adoptTrash, isLockFile, isAbandonedTrash, moveToTrash, removeLockFile, type Trash } from "./trash/trash.ts";
 
 export interface Deletion {
   readonly trash: Trash;
   readonly sweep: Sweep;
-  /** Full paths, in the order in which they went. */
-  readonly deleted: string[];
-  /** Numbers of the valid paths among them. */
-  readonly gone: Set<number>;
+  /** In the order in which they went. */
+  readonly deleted: PathLog;
   /** Bytes of their NARs, where they were asked for. */
   estimated: number;
 }
@@ -42,7 +41,7 @@ export function deleteLeftovers(collection: Collection, { trash, sweep, deleted 
     const gone = isLockFile(trash, name)
       ? removeLockFile(trash, name, shown, sweep)
       : moveToTrash(trash, name, shown, sweep);
-    if (gone) deleted.push(shown);
+    if (gone) deleted.add(name);
   });
 }
 
@@ -112,7 +111,7 @@ export function deletePaths(
     invalidate(
       store.db,
       () => {
-        chosen = paths.filter((path) => marking.live[path] === 0 && !deletion.gone.has(path));
+        chosen = paths.filter((path) => marking.live[path] === 0 && collection.gone[path] === 0);
         return chosen.map((path) => graph.ids[path]!);
       },
       collection.pause,
@@ -132,8 +131,8 @@ export function deletePaths(
     const name = graph.names.name(path);
     const shown = `${store.storeDir}/${name}`;
     store.reporter.message("info", `deleting '${shown}'`);
-    deletion.gone.add(path);
-    deletion.deleted.push(shown);
+    collection.gone[path] = 1;
+    deletion.deleted.add(name);
     moveToTrash(deletion.trash, name, shown, deletion.sweep);
     const parsed = tryParseStorePath(name);
     if (parsed !== undefined) store.modulo.memo.delete(parsed); // if it is a derivation, its file is gone

@@ -70,7 +70,7 @@ export function deleteSpecific(
   for (const path of invalid) {
     const shown = `${store.storeDir}/${path}`;
     store.reporter.message("info", `deleting '${shown}'`);
-    deletion.deleted.push(shown);
+    deletion.deleted.add(path);
     moveToTrash(deletion.trash, path, shown, deletion.sweep);
   }
 }

@@ -30,7 +30,7 @@ export function startStage(
   start: StageStart,
   { command = ownCommand(), env = [] }: StageProgram = {},
 ): StartedProcess {
-  const input = memoryFile("silo-stage-task", encodeStageTask(task));
+  const input = memoryFile("silo-stage-task", [encodeStageTask(task)]);
   const [path, ...args] = command;
   const execute = executeProgram(path!, ["silo", ...args, stageCommand], env);
   try {

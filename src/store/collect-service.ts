@@ -19,9 +19,14 @@ export interface CollectOptions {
   readonly maxFreed: number | undefined;
 }
 
+/** Full paths, made when they are asked for: there may be millions. */
+export interface PathList extends Iterable<string> {
+  readonly length: number;
+}
+
 export interface CollectResults {
-  /** Full paths that are live or dead, or that were deleted: also files that are no store paths. */
-  readonly paths: readonly string[];
+  /** What is live or dead, or was deleted: also files that are no store paths. */
+  readonly paths: PathList;
   readonly bytesFreed: number;
 }
 

@@ -102,7 +102,7 @@ function makeQueue(paths: readonly PathToHash[]): number {
     records[at + 8] = path.length;
     records.write(path, at + 9, "latin1");
   });
-  const file = memoryFile("silo-paths", records);
+  const file = memoryFile("silo-paths", [records]);
   try {
     // The kernel moves the position of an open file under a lock, except for what memfd_create itself returns.
     return open(`/proc/self/fd/${file}`, O_RDONLY);

@@ -34,8 +34,9 @@ function compareSets(fixture: StoreFixture, seed: number, keepOutputs: boolean, 
     ["keep-derivations", String(keepDerivations)],
   ] as const;
   const store = fixture.open(settings);
-  const collected = (action: CollectAction) =>
-    collectGarbage(store, { action, paths: [], liveness: "respect", referrers: "keep", maxFreed: undefined }).paths;
+  const collected = (action: CollectAction) => [
+    ...collectGarbage(store, { action, paths: [], liveness: "respect", referrers: "keep", maxFreed: undefined }).paths,
+  ];
   const live = collected("return-live");
   const dead = collected("return-dead");
   store.close();

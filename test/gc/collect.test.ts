@@ -73,7 +73,7 @@ describe("deleting garbage", () => {
       const { paths: deleted, bytesFreed } = collectGarbage(store, everything);
       // Referrers first.
       assert.deepEqual(
-        deleted,
+        [...deleted],
         [paths[5]!, paths[4]!, paths[3]!].map((path) => showPath(store, path)),
       );
       assert.equal(bytesFreed, 3 * 4096);
@@ -109,7 +109,7 @@ describe("deleting garbage", () => {
       const fds = [openLockFile(lock), open(locked, O_RDONLY | O_DIRECTORY)];
       assert(fds.every((fd) => tryLock(fd, "exclusive")));
       const expected = [`${"1".repeat(32)}-x.lock`, "tmp-999999999-1", ...scratch].sort();
-      assert.deepEqual(collectGarbage(store, everything).paths, []);
+      assert.equal(collectGarbage(store, everything).paths.length, 0);
       assert.deepEqual(names(fixture), expected);
       for (const fd of fds) close(fd);
       collectGarbage(store, everything);
@@ -312,7 +312,7 @@ describe("deleting given paths", () => {
       chain(fixture, (store, [a, b, c]) => {
         const { paths } = collectGarbage(store, specific([b!], { referrers: "delete" }));
         assert.deepEqual(
-          paths,
+          [...paths],
           [c!, b!].map((path) => showPath(store, path)),
         );
         assert.deepEqual(names(fixture), [a]);
@@ -359,7 +359,7 @@ describe("what cannot be deleted", () => {
       const [left, ...others] = names(fixture);
       assert.deepEqual(others, []);
       assert(left!.endsWith("-silo-trash"));
-      const where = join(fixture.storeDir, left!, `${"0".repeat(32)}-stubborn`, "d", "immutable");
+      const where = join(fixture.storeDir, left!, `0-${"0".repeat(32)}-stubborn`, "d", "immutable");
       assert(fixture.messages.includes(`warning: warning: deleting '${where}': Operation not permitted`));
       spawnSync("chattr", ["-i", where]);
       collectGarbage(store, everything);

@@ -5,9 +5,10 @@ import { deletionOrder } from "../../src/gc/graph/deletion-order.ts";
 import { type Edges, edgeList, reverseEdges } from "../../src/gc/graph/edges.ts";
 import { chainToRoot, emptyMarking, markFrom } from "../../src/gc/graph/mark.ts";
 import { nameTable } from "../../src/gc/graph/name-table.ts";
+import { sortByName } from "../../src/gc/graph/name-order.ts";
 import { reach } from "../../src/gc/graph/reach.ts";
 import { loadReferenceGraph, type ReferenceGraph } from "../../src/gc/graph/reference-graph.ts";
-import { numberBlock, textBlock } from "../../src/gc/graph/row-block.ts";
+import { numberReader, textBlock } from "../../src/gc/graph/row-block.ts";
 import { rowIndex } from "../../src/gc/graph/row-index.ts";
 import { BadDatabaseRow, queryAllPathInfos, queryDerivationOutputs } from "../../src/store/queries.ts";
 import { chanceFrom, generateStore } from "../support/random-store.ts";
@@ -20,16 +21,16 @@ describe("blocks of rows", () => {
     fc.assert(
       fc.property(fc.array(fc.maxSafeNat()), fc.constantFrom(" ", ",", "\n"), (numbers, separator) => {
         const expected = Float64Array.from(numbers);
-        assert.deepEqual(numberBlock(bytes(numbers.join(separator)), numbers.length), expected);
-        assert.deepEqual(numberBlock(bytes(JSON.stringify(numbers)), numbers.length), expected);
+        assert.deepEqual(numberReader()(bytes(numbers.join(separator)), numbers.length), expected);
+        assert.deepEqual(numberReader()(bytes(JSON.stringify(numbers)), numbers.length), expected);
       }),
     );
   });
 
   test("too many and too few are refused", () => {
-    assert.throws(() => numberBlock(bytes("1 2 3"), 2), BadDatabaseRow);
-    assert.throws(() => numberBlock(bytes("1"), 2), BadDatabaseRow);
-    assert.throws(() => textBlock(bytes("a\nb"), 1), BadDatabaseRow);
+    assert.throws(() => numberReader()(bytes("1 2 3"), 2), BadDatabaseRow);
+    assert.throws(() => numberReader()(bytes("1"), 2), BadDatabaseRow);
+    assert.throws(() => textBlock(bytes("a,b"), 1), BadDatabaseRow);
     assert.throws(() => textBlock("text", 1), BadDatabaseRow);
   });
 });
@@ -41,7 +42,10 @@ describe("the table of names", () => {
       fc.property(fc.uniqueArray(name, { maxLength: 200 }), fc.array(name), fc.nat(200), (names, others, split) => {
         const table = nameTable(names.length);
         for (const part of [names.slice(0, split), names.slice(split)]) {
-          table.add(textBlock(part.length === 0 ? null : bytes(part.join("\n")), part.length));
+          table.add(
+            textBlock(part.length === 0 ? null : bytes(part.map((each) => `pre${each}`).join(",")), part.length),
+            3,
+          );
         }
         names.forEach((each, i) => {
           assert.equal(table.findName(each), i);
@@ -56,8 +60,30 @@ describe("the table of names", () => {
     const count = 50_000;
     const names = Array.from({ length: count }, (_, i) => `${"0".repeat(32)}-${String(i).padStart(100, "0")}`);
     const table = nameTable(count);
-    table.add(textBlock(bytes(names.join("\n")), count));
+    table.add(textBlock(bytes(names.join(",")), count), 0);
     assert.equal(table.findName(names[count - 1]!), count - 1);
+  });
+});
+
+describe("the order of names", () => {
+  const nameOf = fc.oneof(
+    fc.string({ unit: fc.constantFrom("0", "1", "z"), minLength: 1, maxLength: 9 }),
+    fc.string({ unit: "binary", minLength: 1, maxLength: 8 }).map((text) => text.replace(/[^\x01-\xff]|,/g, "e")),
+  );
+
+  test("is that of their bytes", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(nameOf, { maxLength: 100 }), (names) => {
+        const table = nameTable(names.length);
+        table.add(textBlock(names.length === 0 ? null : bytes(names.join(",")), names.length), 0);
+        const numbers = Int32Array.from(names, (_, i) => i);
+        sortByName(table, numbers);
+        assert.deepEqual(
+          Array.from(numbers, (number) => names[number]!),
+          [...names].sort(),
+        );
+      }),
+    );
   });
 });
 

@@ -298,13 +298,14 @@ describe("temporary roots", () => {
 });
 
 function dead(store: LocalStore): readonly string[] {
-  return collectGarbage(store, {
+  const { paths } = collectGarbage(store, {
     action: "return-dead",
     paths: [],
     liveness: "respect",
     referrers: "keep",
     maxFreed: undefined,
-  }).paths;
+  });
+  return [...paths];
 }
 
 function isThere(path: string): boolean {

@@ -24,7 +24,7 @@ export async function gc({ session, line, operands }: OperationContext): Promise
     const options = { action, paths: [], liveness: "respect", referrers: "keep", maxFreed: limit } as const;
     if (action === "delete-dead") return collectAndTell(service, options, io);
     const { paths } = await service.collect(options);
-    for (const path of paths) io.out(Buffer.from(`${path}\n`, "latin1"));
+    for (const path of paths) io.out(`${path}\n`);
   });
   return 0;
 }

@@ -55,7 +55,7 @@ export const rootHandlers = {
       referrers: toDelete.referrers,
       maxFreed,
     });
-    return { paths: paths as readonly ByteString[], bytesFreed };
+    return { paths: [...paths] as ByteString[], bytesFreed };
   },
 } satisfies Partial<Handlers>;
 

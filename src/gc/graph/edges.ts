@@ -12,9 +12,12 @@ export interface EdgeList {
   finish(): Edges;
 }
 
+/** The kernel gives memory when it is touched: room for many edges costs nothing. */
+const usualDegree = 16;
+
 export function edgeList(nodes: number): EdgeList {
   const starts = new Int32Array(nodes + 1);
-  let targets = new Int32Array(nodes * 8 + 16);
+  let targets = new Int32Array(nodes * usualDegree + 16);
   let size = 0;
   let current = 0;
   return {

@@ -9,9 +9,10 @@ import { decodeBytes } from "../../formats/byte-string.ts";
 import type { StoreDir } from "../../formats/store-path.ts";
 import type { StoreDatabase } from "../../store/database/store-database.ts";
 import { BadDatabaseRow } from "../../store/queries.ts";
+import { collectEvery } from "../../sys/memory.ts";
 import { type Edges, edgeList } from "./edges.ts";
 import { type NameTable, nameTable } from "./name-table.ts";
-import { numberBlock, type TextBlock, textBlock } from "./row-block.ts";
+import { numberReader, type TextBlock, textBlock } from "./row-block.ts";
 import { rowIndex } from "./row-index.ts";
 
 export interface ReferenceGraph {
@@ -40,11 +41,11 @@ export interface GraphSource {
   readonly storeDir: StoreDir;
 }
 
-/** As many as SQLite maps at most. */
-const mappedBytes = 2 ** 31 - 65536;
+/** Ids of paths in one statement at most, and of derivations in one that reads outputs. */
+const blockSize = 5000;
 
-/** Paths in one statement. */
-const blockSize = 20_000;
+/** What SQLite gave is dropped after so many paths: the runtime does not see how much that is. */
+const tidyEveryPaths = 200_000;
 
 /**
  * Reads one state of the database, whatever others write meanwhile.
@@ -53,8 +54,6 @@ const blockSize = 20_000;
  */
 export function loadReferenceGraph(source: GraphSource, parts: GraphParts, pause: () => void): ReferenceGraph {
   const { db } = source;
-  // Reading every page once, SQLite is faster without copying them.
-  db.exec(`pragma mmap_size = ${mappedBytes}`);
   db.exec("begin");
   try {
     const count = Number(db.statement("select count(*) from ValidPaths").row()![0]);
@@ -66,19 +65,17 @@ export function loadReferenceGraph(source: GraphSource, parts: GraphParts, pause
     return { count, ...paths, references, outputs };
   } finally {
     db.exec("commit");
-    db.exec("pragma mmap_size = 0");
   }
 }
 
 type LoadedPaths = Pick<ReferenceGraph, "names" | "ids" | "derivers" | "narSizes">;
 
-/** `?2` is where names begin in paths, counted from 1. */
+/** Whole paths, since SQLite takes long to find where their names begin: it counts characters. */
 const pathsSql = ({ narSizes, derivers }: GraphParts) =>
-  "select count(*), max(id), cast(group_concat(id, ' ') as blob), " +
-  "cast(group_concat(substr(path, ?2), char(10)) as blob), " +
-  `${derivers === "load" ? "cast(group_concat(ifnull(substr(deriver, ?2), ''), char(10)) as blob)" : "null"}, ` +
-  `${narSizes === "load" ? "cast(group_concat(ifnull(narSize, 0), ' ') as blob)" : "null"} ` +
-  `from (select id, path, deriver, narSize from ValidPaths where id > ?1 order by id limit ${blockSize})`;
+  "select count(*), max(id), cast(group_concat(id) as blob), cast(group_concat(path) as blob), " +
+  `${derivers === "load" ? "cast(group_concat(ifnull(deriver, '')) as blob)" : "null"}, ` +
+  `${narSizes === "load" ? "cast(group_concat(ifnull(narSize, 0)) as blob)" : "null"} ` +
+  "from ValidPaths where id >= ?1 and id <= ?2";
 
 function loadPaths({ db, storeDir }: GraphSource, count: number, parts: GraphParts, pause: () => void): LoadedPaths {
   checkPrefix(db, storeDir);
@@ -87,25 +84,30 @@ function loadPaths({ db, storeDir }: GraphSource, count: number, parts: GraphPar
   const narSizes = parts.narSizes === "load" ? new Float64Array(count) : undefined;
   const derivers = parts.derivers === "load" ? new Int32Array(count).fill(-1) : undefined;
   const later = new Map<number, string>();
+  const nextId = db.statement("select min(id) from ValidPaths where id > ?");
   const statement = db.statement(pathsSql(parts));
-  const nameStart = storeDir.length + 2;
+  const readNumbers = numberReader();
+  const prefix = storeDir.length + 1;
+  const tidy = collectEvery(tidyEveryPaths);
   let loaded = 0;
   for (let last = -1; ; pause()) {
-    const [rows, highest, idText, nameText, deriverText, narSizeText] = statement.row(last, nameStart)!;
-    if (rows === 0) break;
+    const [first] = nextId.row(last)!;
+    if (typeof first !== "number") break;
+    const [rows, highest, idText, pathText, deriverText, narSizeText] = statement.row(first, first + blockSize - 1)!;
     const size = Number(rows);
     if (loaded + size > count) throw new BadDatabaseRow("ValidPaths", "it has more rows than it counts");
-    const block = numberBlock(idText, size);
+    const block = readNumbers(idText, size);
     for (const id of block) {
       if (id <= last) throw new BadDatabaseRow(`row ${id} of ValidPaths`, "ids are not in order");
       last = id;
     }
     if (last !== highest) throw new BadDatabaseRow(`row ${last} of ValidPaths`, "ids are not in order");
     ids.set(block, loaded);
-    names.add(textBlock(nameText, size));
-    if (derivers !== undefined) addDerivers(names, derivers, loaded, textBlock(deriverText, size), later);
-    narSizes?.set(numberBlock(narSizeText, size), loaded);
+    names.add(textBlock(pathText, size), prefix);
+    if (derivers !== undefined) addDerivers(names, derivers, loaded, textBlock(deriverText, size), prefix, later);
+    narSizes?.set(readNumbers(narSizeText, size), loaded);
     loaded += size;
+    tidy(size);
   }
   if (loaded !== count) throw new BadDatabaseRow("ValidPaths", "it has fewer rows than it counts");
   for (const [index, deriver] of later) derivers![index] = names.findName(deriver);
@@ -129,9 +131,10 @@ function addDerivers(
   derivers: Int32Array,
   offset: number,
   { bytes, ends }: TextBlock,
+  prefix: number,
   later: Map<number, string>,
 ): void {
-  let start = 0;
+  let start = prefix;
   for (let i = 0; i < ends.length; i++) {
     const end = ends[i]!;
     if (end > start) {
@@ -139,7 +142,7 @@ function addDerivers(
       if (deriver < 0) later.set(offset + i, decodeBytes(bytes.subarray(start, end)));
       else derivers[offset + i] = deriver;
     }
-    start = end + 1;
+    start = end + 1 + prefix;
   }
 }
 
@@ -147,6 +150,13 @@ function addDerivers(
 const referencesSql =
   "select count(*), cast(json_group_array((referrer - ?1) * ?3 + reference) as blob) " +
   "from Refs where referrer >= ?1 and referrer <= ?2";
+
+/**
+ * Numbers of 32 bits are read in half the time: so many referrers at once as leave an edge's number below that, where it is more than
+ * a few.
+ */
+const smallEdge = 2 ** 31;
+const fewReferrers = 100;
 
 function loadReferences(
   db: StoreDatabase,
@@ -156,13 +166,17 @@ function loadReferences(
 ): Edges {
   const edges = edgeList(ids.length);
   const statement = db.statement(referencesSql);
+  const readNumbers = numberReader();
   const radix = (ids[ids.length - 1] ?? 0) + 1;
+  const small = Math.floor(smallEdge / radix);
+  const size = small > fewReferrers ? Math.min(small, blockSize) : blockSize;
+  const tidy = collectEvery(tidyEveryPaths);
   for (let first = 0, end = 0; first < ids.length; first = end) {
-    end = Math.min(ids.length, first + blockSize);
+    end = Math.min(ids.length, first + size);
     while ((ids[end - 1]! - ids[first]! + 1) * radix > Number.MAX_SAFE_INTEGER) end = Math.ceil((first + end) / 2);
     const base = ids[first]!;
     const [count, text] = statement.row(base, ids[end - 1]!, radix)!;
-    const block = numberBlock(text, Number(count));
+    const block = readNumbers(text, Number(count));
     if (!isSorted(block)) block.sort(); // SQLite has chosen another index than the primary key's
     for (let i = 0; i < block.length; i++) {
       const edge = block[i]!;
@@ -173,6 +187,7 @@ function loadReferences(
       if (from >= 0 && to >= 0 && from !== to) edges.add(from, to);
     }
     pause();
+    tidy(end - first);
   }
   return edges.finish();
 }
@@ -183,7 +198,7 @@ function isSorted(block: Float64Array): boolean {
 }
 
 const outputsSql =
-  "select count(*), cast(group_concat(drv, ' ') as blob), cast(group_concat(substr(path, ?3), char(10)) as blob) " +
+  "select count(*), cast(group_concat(drv) as blob), cast(group_concat(path) as blob) " +
   "from (select drv, path from DerivationOutputs where drv >= ?1 and drv <= ?2 order by drv)";
 
 function loadOutputs(
@@ -194,17 +209,19 @@ function loadOutputs(
 ): Edges {
   const edges = edgeList(ids.length);
   const statement = db.statement(outputsSql);
+  const readNumbers = numberReader();
+  const prefix = storeDir.length + 1;
   for (let first = 0; first < ids.length; first += blockSize) {
     const last = Math.min(ids.length, first + blockSize) - 1;
-    const [count, drvText, nameText] = statement.row(ids[first]!, ids[last]!, storeDir.length + 2)!;
-    const drvs = numberBlock(drvText, Number(count));
-    const { bytes, ends } = textBlock(nameText, Number(count));
-    let start = 0;
+    const [count, drvText, pathText] = statement.row(ids[first]!, ids[last]!)!;
+    const drvs = readNumbers(drvText, Number(count));
+    const { bytes, ends } = textBlock(pathText, Number(count));
+    let start = prefix;
     for (let i = 0; i < ends.length; i++) {
       const from = indexOf(drvs[i]!);
-      const to = names.find(bytes, start, ends[i]!);
+      const to = ends[i]! > start ? names.find(bytes, start, ends[i]!) : -1;
       if (from >= 0 && to >= 0 && from !== to) edges.add(from, to);
-      start = ends[i]! + 1;
+      start = ends[i]! + 1 + prefix;
     }
     pause();
   }

@@ -25,11 +25,11 @@ const progressIntervalMs = 100;
 /** Deletes all entries, and adds what was freed to the sweep; what does not go is told to it. */
 export function emptyTrash(store: LocalStore, trash: Trash, sweep: Sweep): void {
   const { entries, fd, path } = trash;
-  if (entries.size === 0) return;
+  if (entries.length === 0) return;
   const startMs = performance.now();
   const queue = makeQueue(entries);
   const helpers: Helper[] = [];
-  const activity = startProgress(store.reporter, entries.size);
+  const activity = startProgress(store.reporter, entries.length);
   let done = 0;
   const tell = (error: SystemError) => {
     sweep.faults++;
@@ -58,7 +58,7 @@ export function emptyTrash(store: LocalStore, trash: Trash, sweep: Sweep): void 
       sweepTree(fd, name, `${path}/${name}`, mine);
       done++;
       mine.onProgress();
-      if (helpers.length === 0 && entries.size - done > helpForEntries && performance.now() - startMs > helpAfterMs) {
+      if (helpers.length === 0 && entries.length - done > helpForEntries && performance.now() - startMs > helpAfterMs) {
         for (let cpu = 1; cpu < Math.min(navigator.hardwareConcurrency, maxHelpers + 1); cpu++) {
           helpers.push(startHelper(store, trash, queue, tell));
         }
@@ -81,7 +81,6 @@ export function emptyTrash(store: LocalStore, trash: Trash, sweep: Sweep): void 
   sweep.bytes += bytes;
   sweep.files += files;
   sweep.sharedFiles += sharedFiles;
-  entries.clear();
 }
 
 interface Helper {

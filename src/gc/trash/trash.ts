@@ -16,6 +16,8 @@ import { tryLstat } from "../../sys/stat.ts";
 import { type Sweep, sweepTree, tellFault } from "../../sys/sweep-tree.ts";
 import { isSystemError } from "../../sys/system-error.ts";
 import { type LocalStore, realPath } from "../../store/local-store.ts";
+import { type PathLog, pathLog } from "../path-log.ts";
+import { maxQueuedName } from "./trash-queue.ts";
 import { scratchPath } from "../../store/scratch-path.ts";
 
 export interface Trash {
@@ -24,8 +26,8 @@ export interface Trash {
   /** The directory itself, or -1 when there was no room for one: everything is deleted in place then. */
   readonly fd: number;
   readonly storeFd: number;
-  /** What lies in it, by name. */
-  readonly entries: Set<string>;
+  /** The names of what was moved into it. */
+  readonly entries: PathLog;
 }
 
 const purpose = "trash";
@@ -36,7 +38,7 @@ export function openTrash(store: LocalStore): Trash {
   const path = realPath(store, name);
   const storeFd = open(store.realStoreDir, O_RDONLY | O_DIRECTORY);
   try {
-    return { name, path, fd: makeDirectory(path), storeFd, entries: new Set() };
+    return { name, path, fd: makeDirectory(path), storeFd, entries: pathLog("") };
   } catch (error) {
     close(storeFd);
     throw error;
@@ -92,21 +94,17 @@ export function moveToTrash(trash: Trash, name: string, shown: string, sweep: Sw
 
 /** 0 or minus errno. */
 function renameInto(trash: Trash, fromFd: number, name: string): number {
-  const target = freeName(trash, name);
+  const target = entryName(trash, name);
   let result = tryRename(name, target, fromFd, trash.fd);
   if (result === -EACCES && makeWritable(fromFd, name)) result = tryRename(name, target, fromFd, trash.fd);
   if (result === 0) trash.entries.add(target);
   return result;
 }
 
-/** Another name where an interrupted collection has left one of the same name. */
-function freeName({ entries }: Trash, name: string): string {
-  let free = name;
-  for (let copy = 1; entries.has(free); copy++) free = `${copy}-${name}`.slice(0, maxNameLength);
-  return free;
+/** Numbered, since the trash of an interrupted collection may have an entry of the same name; and short (trash-queue.ts). */
+function entryName({ entries }: Trash, name: string): string {
+  return `${entries.length}-${name.replace(/^[0-9]{1,9}-/, "")}`.slice(0, maxQueuedName);
 }
-
-const maxNameLength = 255;
 
 /** A directory that gets another parent must be writable, for whoever is not root. */
 function makeWritable(dirFd: number, name: string): boolean {
@@ -152,7 +150,7 @@ const staleMarker = new Uint8Array([0x64]);
 
 /** Takes over what an interrupted collection has left in its trash. @returns the number of entries */
 export function adoptTrash(trash: Trash, name: string, shown: string, sweep: Sweep): number {
-  const before = trash.entries.size;
+  const before = trash.entries.length;
   const left = trash.fd < 0 ? -1 : tryOpenAt(trash.storeFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (left >= 0) {
     try {
@@ -163,5 +161,5 @@ export function adoptTrash(trash: Trash, name: string, shown: string, sweep: Swe
   }
   // What could not be moved out is tried where it is.
   if (tryRmdir(name, trash.storeFd) < 0) sweepTree(trash.storeFd, name, shown, sweep);
-  return trash.entries.size - before;
+  return trash.entries.length - before;
 }
