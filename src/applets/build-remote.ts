@@ -25,15 +25,27 @@ import { requireLocal, withStore } from "./open-store.ts";
 import { openSession } from "./session.ts";
 
 const usage = "build-remote is started by Nix as its build hook: set 'build-hook = /path/to/build-remote' in nix.conf";
+const page = `build-remote: Build on other machines, for Nix as its build hook
+
+Examples:
+  # In the nix.conf of a stock Nix; the setting \`builders\` says which machines there are
+  build-hook = /usr/local/bin/build-remote
+
+Usage:
+  build-remote VERBOSITY                                  as today's Nix starts it
+  build-remote SYSTEM MAX-SILENT-TIME PRINT-TRACE TIMEOUT  as Nix 1.7 does
+
+silo builds on other machines by itself: it takes the setting \`builders\` without this program.
+`;
 
 export const buildRemote: Applet = {
   name: "build-remote",
-  summary: "build on other machines, for Nix as its build hook",
+  summary: "Build on other machines, for Nix as its build hook",
   async run(args, io) {
     if (args.length === 4) return runForOld(args, io);
     if (args.length === 1 && /^[0-9]+$/.test(args[0]!)) return runForToday(io);
     if (args[0] === "--help" || args[0] === "-h") {
-      io.out(`${usage}\n`);
+      io.out(page);
       return 0;
     }
     throw new UsageError(usage);

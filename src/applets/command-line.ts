@@ -30,6 +30,11 @@ export interface CommandLine<N extends string = string> {
 /** What shells call for completion (command-line/complete-options.ts). */
 export const completionFlag = "--get-yargs-completions";
 
+/** bash gives the quote that a word was begun with, and completes what is behind it. */
+export function withoutQuote(word: ByteString): ByteString {
+  return word.replace(/^['"]/, "") as ByteString;
+}
+
 /** The applet that runs `run` with an understood command line, and answers `--help`, `--version` and completion itself. */
 export function commandApplet<N extends string>(
   spec: CommandSpec<N>,
@@ -40,6 +45,8 @@ export function commandApplet<N extends string>(
     summary: spec.summary,
     async run(args, io) {
       if (args[0] === completionFlag) {
+        const { completeStorePath } = await import("./command-line/complete-store-path.ts");
+        if (completeStorePath(withoutQuote(args.at(-1)!), io)) return 0;
         const { completeOptions } = await import("./command-line/complete-options.ts");
         for (const word of await completeOptions(spec, args)) io.out(`${word}\n`);
         return 0;

@@ -22,10 +22,27 @@ import type { Applet } from "./applet.ts";
 import type { Io } from "./io.ts";
 import { oldSubstituterAddress } from "./remote-substituters.ts";
 
+const page = `download-via-ssh: Fetch from another machine's store, as a substituter program of Nix 1.7
+
+Examples:
+  # In the nix.conf of a Nix 1.7 that finds this program in its libexec/nix/substituters
+  ssh-substituter-hosts = alice@server
+
+Usage:
+  download-via-ssh --query                        questions come on standard input: have PATHS, info PATHS
+  download-via-ssh --substitute PATH DESTINATION  restore the store path PATH as DESTINATION
+
+silo fetches from other machines by itself: it takes 'substituters = ssh://alice@server' without this program.
+`;
+
 export const downloadViaSsh: Applet = {
   name: "download-via-ssh",
-  summary: "fetch from another machine's store, as a substituter program of Nix 1.7",
+  summary: "Fetch from another machine's store, as a substituter program of Nix 1.7",
   async run(args, io) {
+    if (args[0] === "--help" || args[0] === "-h") {
+      io.out(page);
+      return 0;
+    }
     const directories = directoriesFromEnvironment(io.env);
     const { settings } = loadSettings(io.env, directories);
     const [host] = settings.get("ssh-substituter-hosts");

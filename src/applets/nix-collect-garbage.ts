@@ -1,5 +1,6 @@
 /** nix-collect-garbage: deletes old generations of all profiles, and then what nothing needs any more. */
 import { UsageError } from "../error.ts";
+import { type ByteString, fromText, toText } from "../formats/byte-string.ts";
 import {
   deleteGenerations,
   findProfiles,
@@ -39,7 +40,7 @@ export const nixCollectGarbage = commandApplet<Option>(
     ...shared,
     name: "nix-collect-garbage",
     family: "nix",
-    summary: "delete what no profile and no other root needs",
+    summary: "Delete what no profile and no other root needs",
     examples: [
       { does: "Delete what nothing needs", command: "nix-collect-garbage" },
       { does: "Old generations of profiles, too", command: "nix-collect-garbage --delete-older-than 30d" },
@@ -48,9 +49,11 @@ export const nixCollectGarbage = commandApplet<Option>(
   run,
 );
 
-export const gc = commandApplet<Option>(
+export const gc = commandApplet<Option | "json">(
   {
     ...shared,
+    usage: [`${shared.usage[0]} [--json]`],
+    options: { ...options, json: { help: "Print an object with `paths`, which were deleted, and `bytesFreed`" } },
     name: "silo gc",
     family: "silo",
     summary: "Delete what no profile and no other root needs",
@@ -63,7 +66,7 @@ export const gc = commandApplet<Option>(
   run,
 );
 
-async function run(line: CommandLine<Option>, io: Io): Promise<number> {
+async function run(line: CommandLine<Option | "json">, io: Io): Promise<number> {
   if (line.operands.length > 0) throw new UsageError(`unexpected argument '${line.operands[0]}'`);
   const which = generationsToDelete(line);
   const maxFreed = line.last("max-freed");
@@ -74,7 +77,14 @@ async function run(line: CommandLine<Option>, io: Io): Promise<number> {
   await withStore(session, async (store) => {
     const service = await collectorOf(store);
     const all = { action: "delete-dead", paths: [], liveness: "respect", referrers: "keep", maxFreed: limit } as const;
-    await collectAndTell(service, all, io);
+    if (line.has("json")) {
+      const { paths, bytesFreed } = await service.collect(all);
+      io.out(
+        fromText(
+          `${JSON.stringify({ paths: paths.map((path) => toText(path as ByteString)), bytesFreed }, null, 2)}\n`,
+        ),
+      );
+    } else await collectAndTell(service, all, io);
   });
   return 0;
 }

@@ -32,7 +32,7 @@ export const nixCopyClosure = commandApplet(
   {
     name: "nix-copy-closure",
     family: "nix",
-    summary: "copy a closure to or from a remote machine via SSH",
+    summary: "Copy a closure to or from a remote machine via SSH",
     usage: ["[--to] [USER@]HOST PATHS…", "--from [USER@]HOST PATHS…"],
     examples: [
       {

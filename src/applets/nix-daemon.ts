@@ -14,7 +14,7 @@ export const siloDaemon: Applet = daemonApplet("silo daemon", "silo");
 function daemonApplet(name: string, family: "nix" | "silo"): Applet {
   return {
     name,
-    summary: "serve the store to other users of this machine",
+    summary: "Serve the store to other users of this machine",
     async run(args, io: Io) {
       if (args[0] === connectionFlag) {
         const { serveNext } = await import("./daemon/serve-next.ts");

@@ -43,7 +43,7 @@ export const nixHash = commandApplet<Option>(
   {
     name: "nix-hash",
     family: "nix",
-    summary: "compute or convert cryptographic hashes",
+    summary: "Compute or convert cryptographic hashes",
     usage: [
       "[--flat] [--base32 | --base64 | --sri] [--truncate] [--type ALGORITHM] FILES…",
       "--to-base16 | --to-base32 | --to-base64 | --to-sri [--type ALGORITHM] HASHES…",

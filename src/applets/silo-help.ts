@@ -12,22 +12,31 @@ import { completeSilo } from "./silo/complete.ts";
 export async function runSilo(args: readonly ByteString[], io: Io): Promise<number> {
   const [command, ...words] = args;
   if (command === completionFlag) return completeSilo(words, io);
-  if (command !== undefined && command !== "--help" && command !== "-h" && command !== "help") {
-    const close = closestName(command, [...Object.keys(siloApplets), ...Object.keys(nixApplets)]);
-    throw new UsageError(
-      `'${command}' is not a command of silo${close === undefined ? "" : `; did you mean '${close}'?`}`,
-    );
-  }
+  if (command === "help" && words.length > 0) return helpOf(words, io);
+  if (command !== undefined && command !== "--help" && command !== "-h" && command !== "help") throw unknown(command);
   const own = await summaries(siloApplets);
   const nix = await summaries(nixApplets);
   const page =
     "silo: a purely functional package store in one executable\n\n" +
     `Usage: silo COMMAND [ARGUMENTS]…\n\nCommands:\n${own}\n` +
     `Programs of Nix, also by a link of their name to silo:\n${nix}\n` +
-    "'silo COMMAND --help' tells more of each; 'silo --version' tells the version.\n";
+    "'silo COMMAND --help' and 'silo help COMMAND' tell more of each; 'silo --version' tells the version.\n";
   io.out(fromText(page));
   if (command === undefined) throw new UsageError("no command given");
   return 0;
+}
+
+/** `silo help nar ls` is `silo nar ls --help`. @throws UsageError */
+async function helpOf([command, ...words]: readonly ByteString[], io: Io): Promise<number> {
+  const load = siloApplets[command!] ?? nixApplets[command!];
+  if (load === undefined) throw unknown(command!);
+  return (await load()).run([...words, "--help" as ByteString], io);
+}
+
+function unknown(command: string): UsageError {
+  const close = closestName(command, [...Object.keys(siloApplets), ...Object.keys(nixApplets)]);
+  const hint = close === undefined ? "" : `; did you mean '${close}'?`;
+  return new UsageError(`'${command}' is not a command of silo${hint}`);
 }
 
 async function summaries(table: Readonly<Record<string, () => Promise<Applet>>>): Promise<string> {

@@ -25,6 +25,10 @@ class Screen {
     return this.rows.slice(0, this.rows.findLastIndex((row) => row !== "") + 1);
   }
 
+  private top(): number {
+    return Math.max(0, this.rows.length - this.height);
+  }
+
   private act(token: string): void {
     if (token === "\r") this.column = 0;
     else if (token === "\n") {
@@ -32,13 +36,21 @@ class Screen {
       this.column = 0; // as a terminal does for programs that know nothing of it
       this.rows[this.row] ??= "";
     } else if (token === "\x1b[K") this.rows[this.row] = this.rows[this.row]!.slice(0, this.column);
-    else if (token === "\x1b[J") {
+    else if (token === "\x1b[B") {
+      this.row = Math.min(this.top() + this.height - 1, this.row + 1);
+      this.rows[this.row] ??= "";
+    } else if (token === "\x1b[J") {
+      const first = this.row === this.top() && this.column === 0;
+      assert.ok(
+        !first || this.rows.slice(this.row).every((row) => row === ""),
+        "tmux would keep it all in its history",
+      );
       this.rows[this.row] = this.rows[this.row]!.slice(0, this.column);
       this.rows.length = this.row + 1;
     } else if (/^\x1b\[\d+A$/.test(token)) {
-      const top = Math.max(0, this.rows.length - this.height);
-      this.row = Math.max(top, this.row - Number(token.slice(2, -1)));
-    } else if (token.startsWith("\x1b")) assert.match(token, /^\x1b\[\?2026[hl]$/);
+      this.row = Math.max(this.top(), this.row - Number(token.slice(2, -1)));
+    } else if (token === "\x1b[A") this.row = Math.max(this.top(), this.row - 1);
+    else if (token.startsWith("\x1b")) assert.match(token, /^\x1b\[\?2026[hl]$/);
     else {
       const row = this.rows[this.row]!;
       this.rows[this.row] = row.slice(0, this.column).padEnd(this.column) + token + row.slice(this.column + 1);

@@ -36,7 +36,7 @@ export function daemonCommand(name: string, family: CommandSpec["family"]): Appl
   const spec: CommandSpec<keyof typeof options> = {
     name,
     family,
-    summary: "serve the store to other users of this machine",
+    summary: "Serve the store to other users of this machine",
     usage: ["[--background] [--max-clients NUMBER]", "--stdio"],
     examples: [
       { does: "As root, for everybody", command: name },

@@ -21,7 +21,7 @@ const generalOptions = {
 const spec: CommandSpec = {
   name: "nix-store",
   family: "nix",
-  summary: "manipulate or query the Nix store",
+  summary: "Manipulate or query the Nix store",
   unknownFlag: "unknown flag",
   usage: Object.entries(operations).map(([name, { letter, usage }]) => {
     return `--${name}${letter === undefined ? "" : ` | -${letter}`} ${usage}`;

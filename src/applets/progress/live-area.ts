@@ -38,6 +38,11 @@ const beginUpdate = "\x1b[?2026h";
 const endUpdate = "\x1b[?2026l";
 const clearRestOfLine = "\x1b[K";
 const clearBelow = "\x1b[J";
+/**
+ * The same for who has gone up: tmux keeps what is cleared from the first row on in its history, where nobody wants our lines.
+ * After a change of size it is welcome to: rows that we lost track of do not come back from there.
+ */
+const clearFromTop = `${clearRestOfLine}\x1b[B${clearBelow}\x1b[A`;
 
 export function liveArea(narrowing: Narrowing): LiveArea {
   let shown: readonly LiveLine[] = [];
@@ -52,8 +57,10 @@ export function liveArea(narrowing: Narrowing): LiveArea {
     return widths.reduce((rows, cells) => rows + rowsOf(cells, size), 0);
   };
 
-  /** Goes to the first row of ours, and remembers what lies above the terminal. */
-  function goToTop(size: TerminalSize): string {
+  const isSameSize = ({ columns, rows }: TerminalSize) => columns === drawnAt.columns && rows === drawnAt.rows;
+
+  /** Goes to the first row of ours, and remembers what lies above the terminal. `clear` is to be written there. */
+  function goToTop(size: TerminalSize): { readonly top: string; readonly clear: string } {
     const widths = shown.map(({ cells }) => cells);
     const rows = sum(widths, size);
     const returning = outOfReach.length === 0 ? 0 : Math.max(0, size.rows - drawnAt.rows);
@@ -61,7 +68,8 @@ export function liveArea(narrowing: Narrowing): LiveArea {
     const reach = Math.min(rows + returned, size.rows - 1);
     const lost = rows - Math.min(rows, size.rows - 1);
     outOfReach = [...dropLast(outOfReach, returned, size), ...takeFirst(widths, lost, size)];
-    return reach > 0 ? `\r\x1b[${reach}A` : "\r";
+    const clear = reach > 0 && isSameSize(size) ? clearFromTop : clearBelow;
+    return { top: reach > 0 ? `\r\x1b[${reach}A` : "\r", clear };
   }
 
   function takeFirst(widths: readonly number[], count: number, size: TerminalSize): number[] {
@@ -81,7 +89,6 @@ export function liveArea(narrowing: Narrowing): LiveArea {
   }
 
   const overwritten = (lines: readonly LiveLine[]) => lines.map(({ text }) => `${text}${clearRestOfLine}\r\n`).join("");
-  const isSameSize = ({ columns, rows }: TerminalSize) => columns === drawnAt.columns && rows === drawnAt.rows;
 
   return {
     replace(lines, size) {
@@ -89,22 +96,23 @@ export function liveArea(narrowing: Narrowing): LiveArea {
       const isSame = lines.length === shown.length && lines.every(({ text }, i) => text === shown[i]!.text);
       if (isSame && isSameSize(size)) return Buffer.alloc(0);
       // After a change of size nobody knows what stands where; without one, what stays the same is not touched.
-      const clear = isSameSize(size) ? "" : clearBelow;
-      const top = shown.length === 0 ? "\r" : goToTop(size);
+      const clearFirst = !isSameSize(size) || lines.length === 0;
+      const { top, clear } = shown.length === 0 ? { top: "\r", clear: clearBelow } : goToTop(size);
+      const rest = lines.length === 0 ? "" : clearBelow;
       if (lines.length === 0) outOfReach = [];
       shown = lines;
       drawnAt = size;
-      return Buffer.from(`${beginUpdate}${top}${clear}${overwritten(lines)}${clearBelow}${endUpdate}`);
+      return Buffer.from(`${beginUpdate}${top}${clearFirst ? clear : ""}${overwritten(lines)}${rest}${endUpdate}`);
     },
     printAbove(message, size) {
       if (shown.length === 0) return message;
-      const top = goToTop(size);
+      const { top, clear } = goToTop(size);
       outOfReach = [];
       drawnAt = size;
       // Lines that were for a wider terminal would wrap: the next replacement brings others.
       shown = shown.filter(({ cells }) => cells <= size.columns).slice(0, Math.max(0, size.rows - 1));
       return Buffer.concat([
-        Buffer.from(`${beginUpdate}${top}${clearBelow}`),
+        Buffer.from(`${beginUpdate}${top}${clear}`),
         message,
         Buffer.from(`${overwritten(shown)}${endUpdate}`),
       ]);

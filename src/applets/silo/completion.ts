@@ -22,15 +22,21 @@ compdef _silo_${program.replaceAll("-", "_")} ${program}
 `,
 };
 
+export const shells: readonly string[] = Object.keys(scripts);
+
 /** The script for a shell; undefined for one that is not known. */
 export function completionScript(shell: string): string | undefined {
   const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
   if (script === undefined) return undefined;
-  return (headers[shell] ?? "") + ["silo", "nix-store", "nix-hash"].map(script).join("");
+  const text = programs.map(script).join("");
+  return shell === "zsh" ? `#compdef ${programs.join(" ")}\n${text}${zshEnd}` : text;
 }
 
-/** zsh loads completions by their first line. */
-const headers: Readonly<Record<string, string>> = { zsh: "#compdef silo nix-store nix-hash\n" };
+const programs = ["silo", "nix-store", "nix-collect-garbage", "nix-copy-closure", "nix-daemon", "nix-hash"];
+
+/** zsh loads the file as a function when it completes for the first time, by the first line, and calls that. */
+const zshEnd = `if [[ $funcstack[1] == _silo ]]; then "_silo_\${service//-/_}" "$@"; fi
+`;
 
 export const completion = commandApplet(
   {

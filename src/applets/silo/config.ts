@@ -44,12 +44,24 @@ const check = commandApplet(
     name: "silo config check",
     family: "silo",
     summary: "Read all configuration, and tell what is set where and what is wrong",
-    usage: [""],
+    usage: ["[--json]"],
     examples: [{ does: "After editing nix.conf", command: "silo config check" }],
-    options: {},
+    options: {
+      json: { help: "Print an object with `settings`, each with `name`, `value` and `source`, and `warnings`" },
+    },
   },
   (line, io) => {
     const { settings } = openSession(line, io);
+    if (line.has("json")) {
+      const assigned = [...settings.assigned].map(([name, { text, source }]) => ({
+        name,
+        value: toText(text),
+        source,
+      }));
+      const warnings = unknownSettingWarnings(settings);
+      io.out(fromText(`${JSON.stringify({ settings: assigned, warnings }, null, 2)}\n`));
+      return warnings.length === 0 ? 0 : 1;
+    }
     for (const [name, { text, source }] of settings.assigned) {
       io.out(fromText(`${name} = ${toText(text)}    ${printSource(source)}\n`));
     }

@@ -1,6 +1,7 @@
 /** `silo hash`: hashes of files, trees and texts, and other spellings of hashes. */
 import { createHash } from "node:crypto";
 import { UsageError } from "../../error.ts";
+import { type ByteString, fromText, toText } from "../../formats/byte-string.ts";
 import {
   BadHash,
   type Hash,
@@ -14,8 +15,9 @@ import {
 import { visitorOfContents } from "../../store/add.ts";
 import { hashTree } from "../../store/tree/nar-hash.ts";
 import { walkTree } from "../../store/tree/walk.ts";
-import { commandApplet } from "../command-line.ts";
-import type { OptionTable } from "../command-line/option-spec.ts";
+import { type CommandLine, commandApplet } from "../command-line.ts";
+import type { Example, OptionTable } from "../command-line/option-spec.ts";
+import type { Io } from "../io.ts";
 import { absolutePath } from "../path-argument.ts";
 import { commandGroup } from "./command-group.ts";
 
@@ -25,54 +27,66 @@ type Encoding = (typeof encodings)[number];
 const options = {
   algorithm: { letter: "t", operands: ["ALGORITHM"], help: "sha256 (the default), sha512, sha1 or md5" },
   as: { operands: ["ENCODING"], help: `How to print it: ${encodings.join(", ")}; sri is the default` },
+  json: { help: "Print a list of objects with `operand` and `hash`" },
 } as const satisfies OptionTable;
 
 function hashCommand(
   name: string,
   summary: string,
-  operand: string,
-  does: string,
-  hash: (operand: string, algo: HashAlgo) => Hash,
+  operands: string,
+  example: Example,
+  hash: (operand: ByteString, algo: HashAlgo) => Hash,
 ) {
   return commandApplet(
     {
       name: `silo hash ${name}`,
       family: "silo",
       summary,
-      usage: [`[--algorithm ALGORITHM] [--as ENCODING] ${operand}…`],
-      examples: [{ does, command: `silo hash ${name} ${operand === "FILE" ? "./src" : "hello"}` }],
+      usage: [`[--algorithm ALGORITHM] [--as ENCODING] [--json] ${operands}…`],
+      examples: [example],
       options,
     },
     (line, io) => {
       if (line.operands.length === 0) throw new UsageError(`'silo hash ${name}' needs an operand`);
       const algo = parseHashAlgo(line.last("algorithm") ?? "sha256");
       const encoding = parseEncoding(line.last("as"));
-      for (const operand of line.operands) io.out(`${show(hash(operand, algo), encoding)}\n`);
+      printHashes(line, io, (operand) => show(hash(operand, algo), encoding));
       return 0;
     },
   );
 }
 
+function printHashes(line: CommandLine<"json">, io: Io, hash: (operand: ByteString) => string): void {
+  if (!line.has("json")) {
+    for (const operand of line.operands) io.out(`${hash(operand)}\n`);
+    return;
+  }
+  const list = line.operands.map((operand) => ({ operand: toText(operand), hash: hash(operand) }));
+  io.out(fromText(`${JSON.stringify(list, null, 2)}\n`));
+}
+
 const path = hashCommand(
   "path",
   "Hash a file or directory as a NAR",
-  "FILE",
-  "A tree, as store paths have it",
+  "FILES",
+  { does: "A tree, as store paths have it", command: "silo hash path ./src" },
   (file, algo) => {
-    return hashTree(absolutePath(file as Parameters<typeof absolutePath>[0]), algo).hash;
+    return hashTree(absolutePath(file), algo).hash;
   },
 );
 
-const file = hashCommand("file", "Hash the contents of a file", "FILE", "As sha256sum, in SRI form", (name, algo) => {
+const ofFile = { does: "As sha256sum, in SRI form", command: "silo hash file ./src.nar" };
+const file = hashCommand("file", "Hash the contents of a file", "FILES", ofFile, (name, algo) => {
   const hasher = createHash(algo);
   walkTree(
-    absolutePath(name as Parameters<typeof absolutePath>[0]),
+    absolutePath(name),
     visitorOfContents(name, (chunk) => void hasher.update(chunk)),
   );
   return { algo, bytes: new Uint8Array(hasher.digest()) };
 });
 
-const text = hashCommand("text", "Hash the operand itself", "TEXT", "The hash of five letters", (contents, algo) =>
+const ofText = { does: "The hash of five letters", command: "silo hash text hello" };
+const text = hashCommand("text", "Hash the operand itself", "TEXTS", ofText, (contents, algo) =>
   hashBytes(algo, contents),
 );
 
@@ -81,7 +95,7 @@ const convert = commandApplet(
     name: "silo hash convert",
     family: "silo",
     summary: "Print a hash in another encoding",
-    usage: ["[--algorithm ALGORITHM] [--as ENCODING] HASH…"],
+    usage: ["[--algorithm ALGORITHM] [--as ENCODING] [--json] HASHES…"],
     examples: [
       {
         does: "From what a package registry says to what recipes take",
@@ -97,10 +111,8 @@ const convert = commandApplet(
     if (line.operands.length === 0) throw new UsageError("'silo hash convert' needs a hash");
     const algo = line.last("algorithm");
     const encoding = parseEncoding(line.last("as"));
-    for (const hash of line.operands) {
-      const parsed = parseHash(hash, algo === undefined ? undefined : parseHashAlgo(algo));
-      io.out(`${show(parsed, encoding)}\n`);
-    }
+    const known = algo === undefined ? undefined : parseHashAlgo(algo);
+    printHashes(line, io, (operand) => show(parseHash(operand, known), encoding));
     return 0;
   },
 );

@@ -21,7 +21,13 @@ Nix can use at the same time. Every command has a page of its own:
 .SH COMMANDS
 ${own}.SH PROGRAMS OF NIX
 Also by a link of their name to silo.
-${nix}.SH EXIT STATUS
+${nix}.SH PROGRESS
+On a terminal a live view shows what is being built and fetched; failures end with the last lines of the log, and
+.B silo log
+shows the rest. In a pipe the same comes as plain lines.
+.B \\-\\-log\\-format internal\\-json
+is for programs. Results go to standard output, everything else to standard error.
+.SH EXIT STATUS
 0 when all went well, 1 for errors of every other kind; of builds 100 when a builder failed, 101 when one took too long, 102
 when a hash was not what the derivation says, 104 when a second build gave another result; several of these together give the
 sum of what is above 96 of each, plus 96. 141 when the reader of standard output went away.
@@ -37,7 +43,7 @@ Where things are, instead of below /nix and /etc/nix.
 Settings beside nix.conf; \\fBsilo config describe\\fR explains them all.
 .TP
 .B NO_COLOR, CI
-Plain output.
+NO_COLOR: the live view without colours. CI: no live view, but lines, as in a pipe.
 .SH FILES
 .TP
 .I /etc/nix/nix.conf
