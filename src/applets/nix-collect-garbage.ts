@@ -8,6 +8,7 @@ import {
   parseAge,
   parseGenerations,
 } from "../gc/profiles/generations.ts";
+import type { CollectResults } from "../store/collect-service.ts";
 import { mayAccess } from "../sys/names.ts";
 import { type CommandLine, commandApplet } from "./command-line.ts";
 import type { CommandSpec } from "./command-line/option-spec.ts";
@@ -77,16 +78,21 @@ async function run(line: CommandLine<Option | "json">, io: Io): Promise<number> 
   await withStore(session, async (store) => {
     const service = await collectorOf(store);
     const all = { action: "delete-dead", paths: [], liveness: "respect", referrers: "keep", maxFreed: limit } as const;
-    if (line.has("json")) {
-      const { paths, bytesFreed } = await service.collect(all);
-      io.out(
-        fromText(
-          `${JSON.stringify({ paths: paths.map((path) => toText(path as ByteString)), bytesFreed }, null, 2)}\n`,
-        ),
-      );
-    } else await collectAndTell(service, all, io);
+    if (line.has("json")) printCollected(await service.collect(all), io);
+    else await collectAndTell(service, all, io);
   });
   return 0;
+}
+
+/** Piece by piece: there may be a million paths. */
+function printCollected({ paths, bytesFreed }: CollectResults, io: Io): void {
+  let separator = "";
+  io.out('{\n  "paths": [');
+  for (const path of paths) {
+    io.out(`${separator}\n    ${fromText(JSON.stringify(toText(path as ByteString)))}`);
+    separator = ",";
+  }
+  io.out(`${separator === "" ? "" : "\n  "}],\n  "bytesFreed": ${bytesFreed}\n}\n`);
 }
 
 /** @throws UsageError, BadGenerations */

@@ -33,16 +33,25 @@ export async function loadRecipe(evaluation: Evaluation, file: string): Promise<
       exportsFor: (importer) => ({ ...createApi(current!, importer) }),
     });
     provided = true;
+    // Standard output is for results.
+    console.log = console.info = console.debug = console.error;
   }
   return guarded(file, () => moduleLoader.load(file));
 }
 
 /** Runs code of a recipe. @param file the recipe to blame when nothing says where the failure is. @throws RecipeError */
 export async function guarded<T>(file: string, run: () => T | Promise<T>): Promise<T> {
+  const { promise: stuck, reject } = Promise.withResolvers<never>();
+  // The runtime has nothing left to do, and would leave without a word.
+  const onIdle = () =>
+    reject(new RecipeError("waits for what never happens", { file, line: undefined, column: undefined }));
+  process.once("beforeExit", onIdle);
   try {
-    return await run();
+    return await Promise.race([run(), stuck]);
   } catch (error) {
     const { explainRecipeFailure } = await import("./explain-failure.ts");
     throw explainRecipeFailure(error, file);
+  } finally {
+    process.off("beforeExit", onIdle);
   }
 }

@@ -178,6 +178,23 @@ describe("silo build", () => {
 
 const noZip = skipWithout("zip", "-v");
 
+describe("recipes that do other things", () => {
+  test("what they print is not among the results", () => {
+    const text = `import { text } from "silo"; console.log("said"); console.info("told"); export default text("a", "b");`;
+    writeFileSync(join(work, "says.ts"), text);
+    const { out, stderr } = silo("build", "--no-link", "--print-out-paths", "says.ts");
+    assert.match(out, /^\S+-a\n$/);
+    assert.equal(stderr, "said\ntold\n");
+  });
+
+  test("waiting for nothing is a mistake", () => {
+    writeFileSync(join(work, "waits.ts"), "await new Promise(() => {}); export default 1;");
+    refuse(/^error: .*waits\.ts: waits for what never happens$/m, "build", "waits.ts");
+    writeFileSync(join(work, "waits-later.ts"), "export default () => new Promise(() => {});");
+    refuse(/^error: .*waits-later\.ts: waits for what never happens$/m, "build", "waits-later.ts");
+  });
+});
+
 describe("fetching", { skip: noZip }, () => {
   const files = join(store.dir, "files");
   mkdirSync(join(files, "project-1.0"), { recursive: true });
