@@ -6,7 +6,9 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -34,7 +36,11 @@ function carryOutStep(step: InstallStep, ours: ReadonlySet<string>): StepOutcome
     case "directory":
       return mkdirSync(step.path, { recursive: true }) === undefined ? "found" : "made";
     case "executable":
-      if (existsSync(step.path)) refuseForeign(step.path, ours);
+      if (existsSync(step.path)) {
+        // Who has put it there by hand takes it away by hand.
+        if (realpathSync(step.path) === realpathSync(step.source)) return ours.has(step.path) ? "made" : "found";
+        refuseForeign(step.path, ours);
+      }
       // Through a rename, since the file may be what is running.
       copyFileSync(step.source, `${step.path}.new`);
       chmodSync(`${step.path}.new`, 0o755);
@@ -119,30 +125,35 @@ function runFirst(commands: readonly (readonly [string, ...string[]])[]): void {
 }
 
 /** Takes back a step that was made. What has changed hands since, or is not empty, stays. */
-export function undo(step: InstallStep): void {
+export function undo(step: InstallStep): "gone" | "kept" {
   switch (step.kind) {
     case "directory":
       try {
         rmdirSync(step.path);
+        return "gone";
       } catch {
-        // Somebody else has something in it.
+        return "kept"; // somebody else has something in it
       }
-      break;
+    case "configuration":
+      if (existsSync(step.path) && readFileSync(step.path, "utf8") !== step.contents) return "kept";
+      rmSync(step.path, { force: true });
+      return "gone";
     case "user":
       if (findUser(step.name) !== undefined)
         runFirst([
           ["userdel", step.name],
           ["deluser", step.name],
         ]);
-      break;
+      return "gone";
     case "group":
       if (findGroup(step.name) !== undefined)
         runFirst([
           ["groupdel", step.name],
           ["delgroup", step.name],
         ]);
-      break;
+      return "gone";
     default:
       rmSync(step.path, { force: true });
+      return "gone";
   }
 }

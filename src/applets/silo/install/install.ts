@@ -12,7 +12,7 @@ import { openSession } from "../../session.ts";
 import { completionScript } from "../completion.ts";
 import { printManual } from "../manual.ts";
 import { carryOut, undo } from "./carry-out.ts";
-import { CannotInstall, describeStep, type InstallStep, installPlan } from "./plan.ts";
+import { CannotInstall, describeStep, subjectOf, type InstallStep, installPlan } from "./plan.ts";
 import { systemdUnits } from "./systemd-units.ts";
 
 const options = {
@@ -87,12 +87,24 @@ export const install = commandApplet(
       return 0;
     }
     carryOutAll(plan, prefix, io);
-    io.err(
-      `installed below ${prefix}; 'silo uninstall${line.has("prefix") ? ` --prefix ${prefix}` : ""}' takes it back`,
-    );
+    const back = `silo uninstall${line.has("prefix") ? ` --prefix ${prefix}` : ""}`;
+    io.err(`installed below ${prefix}; '${back}' takes it back`);
+    for (const hint of nextSteps(prefix, isRoot ? "machine" : "user", io.env)) io.err(hint);
     return 0;
   },
 );
+
+/** What is left to the user. */
+function nextSteps(prefix: string, scope: "machine" | "user", env: Io["env"]): string[] {
+  const steps: string[] = [];
+  if (!env["PATH"]?.split(":").includes(`${prefix}/bin`)) steps.push(`Next: put ${prefix}/bin into PATH.`);
+  if (scope === "user") return steps;
+  const start =
+    existsSync("/run/systemd/system") && prefix === "/usr/local"
+      ? "systemctl enable --now nix-daemon.socket"
+      : "silo daemon";
+  return [...steps, `To serve other users of this machine: '${start}'.`];
+}
 
 /** Writes down each step as soon as it is made, so that a failure halfway can be undone. */
 function carryOutAll(plan: readonly InstallStep[], prefix: string, io: Io): void {
@@ -102,12 +114,12 @@ function carryOutAll(plan: readonly InstallStep[], prefix: string, io: Io): void
   const recordDir = `${prefix}/share/silo`;
   for (const step of plan) {
     if (carryOut(step, ours) === "found") {
-      if (step.kind !== "directory") io.err(`left alone: ${describeStep(step)}`);
+      if (step.kind !== "directory" && !known.has(describeStep(step))) io.err(`left as it is: ${subjectOf(step)}`);
       continue;
     }
     if (known.has(describeStep(step))) continue;
-    // What a step writes is not needed to take it back.
-    record.push("contents" in step ? { ...step, contents: "" } : step);
+    // What a step writes is not needed to take it back, but for what others may change.
+    record.push(step.kind === "file" ? { ...step, contents: "" } : step);
     if (!existsSync(recordDir)) {
       if (!existsSync(`${prefix}/share`)) continue; // written down with what comes next
       mkdirSync(recordDir);
@@ -136,9 +148,11 @@ export const uninstall = commandApplet(
     // Of the record itself nothing must be left when the directories go.
     if (!line.has("dry-run")) rmSync(`${prefix}/share/silo`, { recursive: true, force: true });
     for (const step of record.toReversed()) {
-      if (line.has("dry-run")) io.out(fromText(`take back: ${describeStep(step)}\n`));
-      else undo(step);
+      if (line.has("dry-run")) io.out(fromText(`delete ${subjectOf(step)}\n`));
+      else if (undo(step) === "kept" && step.kind !== "directory")
+        io.err(`left as it is: ${subjectOf(step)}, which was changed`);
     }
+    if (!line.has("dry-run")) io.err(`uninstalled from ${prefix}; stores are left as they are`);
     return 0;
   },
 );

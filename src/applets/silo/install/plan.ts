@@ -102,3 +102,16 @@ export function describeStep(step: InstallStep): string {
       return `make the user ${step.name} in the group ${step.group}`;
   }
 }
+
+/** What the step is about. */
+export function subjectOf(step: InstallStep): string {
+  switch (step.kind) {
+    case "directory":
+      return `the directory ${step.path}`;
+    case "group":
+    case "user":
+      return `the ${step.kind} ${step.name}`;
+    default:
+      return step.path;
+  }
+}
