@@ -217,6 +217,29 @@ describe("who connects", () => {
       );
     }));
 
+  test("takes no place from others once it is refused", () =>
+    withStore(async (store) => {
+      const conf = `${store.dir}/conf/nix.conf`;
+      writeFileSync(conf, "build-users-group =\ntrusted-users =\nallowed-users = nobody\n");
+      const options = { args: ["--max-clients", "2"] };
+      await withDaemon(
+        "silo",
+        store,
+        async (daemon) => {
+          const refused = Array.from({ length: 40 }, () => createConnection(daemon.socket));
+          for (const connection of refused) connection.on("error", () => {}).write(greeting(34));
+          await daemon.waitForLog(/(refused connection[^\n]*\n[\s\S]*?){40}/);
+          writeFileSync(conf, "build-users-group =\ntrusted-users =\n");
+          daemon.process.kill("SIGHUP");
+          await daemon.waitForLog(/read the settings again/);
+          addHello(store);
+          for (const connection of refused) connection.destroy();
+          await idle(store, daemon);
+        },
+        options,
+      );
+    }));
+
   test("hurts only itself by being slow, silent, or gone", () =>
     withStore(async (store) => {
       await withDaemon("silo", store, async (daemon) => {

@@ -30,6 +30,8 @@ export interface SupervisorOptions {
 const waitingProcesses = 2;
 /** Of the clients that are served at once, so many only if they are trusted: others cannot lock the administrator out. */
 const keptForTrusted = 8;
+/** Clients that are told at once why they are refused, which may take seconds; more of them are only disconnected. */
+const maxRefusing = 32;
 /** A process that ends sooner than this without a client has failed to start; the next one waits as long. */
 const restartMs = 1000;
 /** How often to look whether the socket's file is still there. */
@@ -44,6 +46,7 @@ export function supervise(options: SupervisorOptions): Promise<number> {
   let isEnding = false;
   const waiting = new Set<ChildProcess>();
   const serving = new Set<ChildProcess>();
+  const refusing = new Set<ChildProcess>();
 
   function fill(): void {
     while (!isEnding && waiting.size < waitingProcesses) start();
@@ -61,7 +64,6 @@ export function supervise(options: SupervisorOptions): Promise<number> {
       text += part;
       if (!text.endsWith("\n")) return;
       waiting.delete(child);
-      serving.add(child);
       decideFor(child, decodeLine<AcceptedPeer>(text));
       setImmediate(fill); // the client first
     });
@@ -69,6 +71,8 @@ export function supervise(options: SupervisorOptions): Promise<number> {
     child.on("error", (error) => log(`cannot start a process for connections: ${error.message}`));
     child.on("close", (status, signal) => {
       serving.delete(child);
+      const wasRefusing = refusing.delete(child);
+      if (wasRefusing) return;
       if (signal !== null && !isEnding) log(`process ${child.pid} was killed by ${signal}`);
       if (!waiting.delete(child) || isEnding) return;
       if (Date.now() - startedAt >= restartMs || status === 0) fill();
@@ -78,10 +82,12 @@ export function supervise(options: SupervisorOptions): Promise<number> {
 
   function decideFor(child: ChildProcess, peer: AcceptedPeer): void {
     const decision = decide(peer, settings, serving.size, maxClients);
+    (decision.kind === "serve" ? serving : refusing).add(child);
     const who = `pid ${peer.pid}, user ${identify(peer).user}`;
     if (decision.kind === "refuse") log(`refused connection from ${who}: ${decision.reason}`);
     else log(`accepted connection from ${who}${decision.trust === "trusted" ? " (trusted)" : ""}`);
-    child.stdin!.end(encodeLine(decision));
+    if (refusing.size > maxRefusing) child.kill("SIGKILL");
+    else child.stdin!.end(encodeLine(decision));
   }
 
   function reload(): void {
@@ -135,7 +141,7 @@ function decide(peer: AcceptedPeer, settings: Settings, serving: number, maxClie
   const access = decideAccess(settings, identify(peer), (group) => findGroup(group)?.members ?? []);
   if (access.kind === "refused") return { kind: "refuse", reason: access.reason };
   const limit = access.trust === "trusted" ? maxClients + keptForTrusted : maxClients;
-  if (serving > limit)
+  if (serving >= limit)
     return { kind: "refuse", reason: `too many clients: the daemon serves at most ${maxClients} at once` };
   return { kind: "serve", trust: access.trust, user: identify(peer).user, settings: assignmentsOf(settings) };
 }
