@@ -124,7 +124,8 @@ export class WireWriter {
 
   /** Bytes that are in wire form already. */
   raw(bytes: Uint8Array): this {
-    this.buffer.set(bytes, this.grow(bytes.length));
+    const at = this.grow(bytes.length); // first: it may replace the buffer
+    this.buffer.set(bytes, at);
     return this;
   }
 

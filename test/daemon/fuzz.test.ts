@@ -1,17 +1,24 @@
 /** Damaged conversations: whatever is sent, the server answers or ends, and nothing becomes valid that should not. */
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SiloError } from "../../src/error.ts";
+import { fromText } from "../../src/formats/byte-string.ts";
+import { type ContentAddress, printContentAddress } from "../../src/formats/content-address.ts";
+import { hashBytes } from "../../src/formats/hash.ts";
+import { makeContentAddressedPath } from "../../src/formats/make-store-path.ts";
 import { encodeNar } from "../../src/formats/nar/tree.ts";
+import { nameOf, printStorePath, type StoreDir } from "../../src/formats/store-path.ts";
 import { WireWriter } from "../../src/formats/wire.ts";
 import { type OperationName, operations } from "../../src/formats/worker-protocol/operations.ts";
-import { fullPathInfo } from "../../src/formats/worker-protocol/path-info.ts";
+import { fullPathInfo, type WirePathInfo } from "../../src/formats/worker-protocol/path-info.ts";
 import { newestMinor, oldestMinor } from "../../src/formats/worker-protocol/version.ts";
 import type { WireContext, WireType } from "../../src/formats/worker-protocol/wire-type.ts";
 import { addText } from "../../src/store/add.ts";
 import type { BuildService } from "../../src/store/build-service.ts";
 import { queryAllPathInfos } from "../../src/store/queries.ts";
+import { hashTree } from "../../src/store/tree/nar-hash.ts";
 import { arbitraryTree } from "../support/arbitrary-tree.ts";
 import { arbitraryExchanges, arbitraryPathInfo } from "../support/arbitrary-worker-protocol.ts";
 import { contextOf, framed, greeting, serveBytes } from "../support/daemon-conversation.ts";
@@ -49,6 +56,65 @@ function arbitraryData(name: OperationName, context: WireContext): fc.Arbitrary<
         }),
       );
   }
+}
+
+interface Incoming {
+  readonly info: WirePathInfo;
+  readonly nar: Uint8Array;
+}
+
+/** Contents that vouch for themselves, or with a lie in one place: the second kind must never become valid. */
+function arbitraryIncoming({ storeDir }: WireContext): fc.Arbitrary<Incoming> {
+  const trees = fc
+    .tuple(arbitraryTree, arbitraryTree)
+    .map(([tree, other]) => [encodeNar(tree), encodeNar(other)] as const);
+  const foreign = arbitraryPathInfo({ minor: newestMinor });
+  const lie = fc.constantFrom("none", "none", "path", "narHash", "narSize", "contents", "address", "references");
+  return fc.tuple(trees, foreign, lie, fc.boolean()).map(([[nar, other], foreign, lie, ultimate]) => {
+    const hash = hashBytes("sha256", nar);
+    const honest: WirePathInfo = {
+      path: makeContentAddressedPath(storeDir, nameOf(foreign.path), { kind: "fixed", method: "recursive", hash }),
+      narHash: hash,
+      narSize: nar.length,
+      references: [],
+      deriver: foreign.deriver,
+      registrationTimeSec: foreign.registrationTimeSec,
+      ultimate,
+      signatures: [],
+      contentAddress: { kind: "fixed", method: "recursive", hash },
+    };
+    if (lie === "contents") return { info: honest, nar: other };
+    if (lie === "path") return { info: { ...honest, path: foreign.path }, nar };
+    if (lie === "narHash") return { info: { ...honest, narHash: foreign.narHash }, nar };
+    if (lie === "narSize") return { info: { ...honest, narSize: foreign.narSize }, nar };
+    if (lie === "address") return { info: { ...honest, contentAddress: foreign.contentAddress }, nar };
+    if (lie === "references") return { info: { ...honest, references: [honest.path] }, nar };
+    return { info: honest, nar };
+  });
+}
+
+function arbitraryAddition(context: WireContext): fc.Arbitrary<Uint8Array> {
+  return fc
+    .tuple(fc.array(arbitraryIncoming(context), { minLength: 1, maxLength: 3 }), fc.boolean())
+    .map(([items, skip]) => {
+      const writer = new WireWriter();
+      if (context.minor >= 32) {
+        const several = new WireWriter().u64(items.length);
+        for (const { info, nar } of items) {
+          fullPathInfo.write(several, info, { ...context, minor: 16 });
+          several.raw(nar);
+        }
+        const request = { repair: false, skipSignatures: skip };
+        operations.addMultipleToStore.request.write(writer.u64(operations.addMultipleToStore.code), request, context);
+        return Buffer.concat([writer.take(), framed(several.take())]);
+      }
+      const { info, nar } = items[0]!;
+      const { code, request, upload } = operations.addToStoreNar;
+      request.write(writer.u64(code), { path: info.path, info, repair: false, skipSignatures: skip }, context);
+      const kind = upload(context);
+      const data = kind === "framed" ? framed(nar) : kind === "pulled" ? new WireWriter().bytes(nar).take() : nar;
+      return Buffer.concat([writer.take(), data]);
+    });
 }
 
 function arbitraryRequest(context: WireContext): fc.Arbitrary<Uint8Array> {
@@ -104,7 +170,10 @@ function arbitraryConversation(fixture: StoreFixture) {
     const foreign = { ...context, storeDir: fixture.directories.storeDir };
     return fc
       .tuple(
-        fc.array(arbitraryRequest(foreign), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.oneof({ weight: 3, arbitrary: arbitraryRequest(foreign) }, arbitraryAddition(foreign)), {
+          minLength: 1,
+          maxLength: 4,
+        }),
         fc.array(arbitraryEdit, { maxLength: 4 }),
       )
       .map(([requests, edits]) => {
@@ -114,6 +183,26 @@ function arbitraryConversation(fixture: StoreFixture) {
   });
 }
 
+/** The path follows from what is there, whatever the client has said. */
+function assertAddressed({ directories: { storeDir } }: StoreFixture, info: WirePathInfo): void {
+  const { path, references } = info;
+  const address = info.contentAddress!;
+  const file = printStorePath(storeDir as StoreDir, path);
+  const isFlat = address.kind === "text" || address.method === "flat";
+  const { algo } = address.hash;
+  const hash = isFlat ? hashBytes(algo, readFileSync(file)) : hashTree(file, algo).hash;
+  const found: ContentAddress = { ...address, hash };
+  assert.equal(printContentAddress(address), printContentAddress(found), path);
+  const self = references.includes(path) ? "self" : "no-self";
+  const others = references.filter((reference) => reference !== path);
+  assert.equal(self, "no-self", fromText(`${path} refers to itself`));
+  assert.equal(makeContentAddressedPath(storeDir as StoreDir, nameOf(path), found, { others, self }), path);
+}
+
+function openDescriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
 describe("damaged conversations", () => {
   test("end, with an answer or an error, and register nothing that is not vouched for", { timeout: 3_600_000 }, () =>
     withStoreFixture(async (fixture) => {
@@ -121,6 +210,7 @@ describe("damaged conversations", () => {
       addText(store, "before", Buffer.from("before"), []);
       let done = 0;
       const start = process.memoryUsage().rss;
+      const descriptors = openDescriptors();
       await fc.assert(
         fc.asyncProperty(arbitraryConversation(fixture), async (bytes) => {
           done++;
@@ -141,10 +231,20 @@ describe("damaged conversations", () => {
         { numRuns: conversations },
       );
       assert.equal(done, conversations);
-      for (const info of queryAllPathInfos(store).values()) {
+      const infos = [...queryAllPathInfos(store).values()];
+      for (const info of infos) {
         assert.notEqual(info.contentAddress, undefined, `${info.path} was registered without reason`);
         assert.equal(info.ultimate, false);
+        assertAddressed(fixture, info);
       }
+      // Otherwise nothing was tried.
+      assert(infos.length > conversations / 50, `only ${infos.length} paths were added`);
+      assert(openDescriptors() <= descriptors + 2, "descriptors are left open");
+      const valid = new Set<string>(infos.map(({ path }) => path));
+      const left = readdirSync(fixture.storeDir).filter((name) => name !== ".links" && !valid.has(name));
+      assert.deepEqual(left, []);
+      store.close();
+      assert.deepEqual(readdirSync(`${fixture.directories.stateDir}/temproots`), []);
       assert.deepEqual(fixture.silo(["verify", "contents"]).toString().split("\n")[0], "good");
       const growth = (process.memoryUsage().rss - start) / 2 ** 20;
       assert(growth < 600, `memory has grown by ${growth.toFixed(0)} MiB`);

@@ -174,3 +174,8 @@ test("noise never fails in another way", () => {
     }),
   );
 });
+
+test("bytes that are more than the writer has room for are all written", () => {
+  const large = Buffer.alloc(5000, "x");
+  assert.deepEqual(Buffer.from(new WireWriter().raw(large).take()), large);
+});
