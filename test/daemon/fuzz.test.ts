@@ -63,17 +63,29 @@ interface Incoming {
   readonly nar: Uint8Array;
 }
 
+const recursive = { kind: "fixed", method: "recursive" } as const;
+
 /** Contents that vouch for themselves, or with a lie in one place: the second kind must never become valid. */
 function arbitraryIncoming({ storeDir }: WireContext): fc.Arbitrary<Incoming> {
   const trees = fc
     .tuple(arbitraryTree, arbitraryTree)
     .map(([tree, other]) => [encodeNar(tree), encodeNar(other)] as const);
   const foreign = arbitraryPathInfo({ minor: newestMinor });
-  const lie = fc.constantFrom("none", "none", "path", "narHash", "narSize", "contents", "address", "references");
+  const lie = fc.constantFrom(
+    "none",
+    "none",
+    "path",
+    "narHash",
+    "narSize",
+    "contents",
+    "address",
+    "address and path",
+    "references",
+  );
   return fc.tuple(trees, foreign, lie, fc.boolean()).map(([[nar, other], foreign, lie, ultimate]) => {
     const hash = hashBytes("sha256", nar);
     const honest: WirePathInfo = {
-      path: makeContentAddressedPath(storeDir, nameOf(foreign.path), { kind: "fixed", method: "recursive", hash }),
+      path: makeContentAddressedPath(storeDir, nameOf(foreign.path), { ...recursive, hash }),
       narHash: hash,
       narSize: nar.length,
       references: [],
@@ -81,13 +93,18 @@ function arbitraryIncoming({ storeDir }: WireContext): fc.Arbitrary<Incoming> {
       registrationTimeSec: foreign.registrationTimeSec,
       ultimate,
       signatures: [],
-      contentAddress: { kind: "fixed", method: "recursive", hash },
+      contentAddress: { ...recursive, hash },
     };
     if (lie === "contents") return { info: honest, nar: other };
     if (lie === "path") return { info: { ...honest, path: foreign.path }, nar };
     if (lie === "narHash") return { info: { ...honest, narHash: foreign.narHash }, nar };
     if (lie === "narSize") return { info: { ...honest, narSize: foreign.narSize }, nar };
     if (lie === "address") return { info: { ...honest, contentAddress: foreign.contentAddress }, nar };
+    if (lie === "address and path") {
+      const contentAddress: ContentAddress = foreign.contentAddress ?? { ...recursive, hash: foreign.narHash };
+      const path = makeContentAddressedPath(storeDir, nameOf(foreign.path), contentAddress);
+      return { info: { ...honest, path, contentAddress }, nar };
+    }
     if (lie === "references") return { info: { ...honest, references: [honest.path] }, nar };
     return { info: honest, nar };
   });
