@@ -8,7 +8,7 @@ import { requireWritable } from "./open-local-store.ts";
 import { optimiseTree } from "./optimise.ts";
 import { lockPaths, type PathLocks, tryLockPaths } from "./path-locks.ts";
 import type { PathInfo } from "./path-info.ts";
-import { isLockedForUs, moveToInvalid, type ObjectInfo } from "./place-object.ts";
+import { isLockedForUs, moveToInvalid, type ObjectInfo, removeInvalid } from "./place-object.ts";
 import { isValidPath } from "./queries.ts";
 import type { ReceivedTree } from "./receive-tree.ts";
 import { registerValidPaths } from "./register.ts";
@@ -18,7 +18,7 @@ export interface PlaceBatch {
   place(tree: ReceivedTree, info: ObjectInfo): void;
   /** Makes what was placed valid. @throws InvalidPath for a reference that is neither valid nor in the batch; nothing is valid then */
   flush(): void;
-  /** Gives up what was placed since the last flush: in the end, whatever happens. */
+  /** Gives up what was placed since the last flush, and takes it away again: in the end, whatever happens. */
   abandon(): void;
 }
 
@@ -49,7 +49,13 @@ export function openPlaceBatch(store: LocalStore): PlaceBatch {
     bytes = 0;
   }
 
-  const abandon = () => release("keep");
+  function abandon(): void {
+    try {
+      for (const path of infos.keys()) removeInvalid(store, path);
+    } finally {
+      release("keep");
+    }
+  }
 
   function lock(path: StorePath): PathLocks {
     const real = realPath(store, path);

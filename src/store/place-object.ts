@@ -44,9 +44,14 @@ export function placeLockedObject(store: LocalStore, tree: ReceivedTree, info: O
   requireWritable(store);
   moveIntoPlace(store, tree, info.path);
   if (store.settings.get("auto-optimise-store")) optimiseTree(store, info.path);
-  registerValidPaths(store, [
-    { ...info, narHash: tree.hash, narSize: tree.size, registrationTimeSec: Math.floor(Date.now() / 1000) },
-  ]);
+  try {
+    registerValidPaths(store, [
+      { ...info, narHash: tree.hash, narSize: tree.size, registrationTimeSec: Math.floor(Date.now() / 1000) },
+    ]);
+  } catch (error) {
+    removeInvalid(store, info.path);
+    throw error;
+  }
 }
 
 /** Does the process that started us hold the path's lock for us? */
@@ -75,6 +80,11 @@ export function moveToInvalid(store: LocalStore, tree: ReceivedTree, path: Store
   const destination = realPath(store, path);
   deleteTree(destination);
   tree.moveTo(destination);
+}
+
+/** Takes away again what {@link moveToInvalid} has put there and could not be registered. The caller has the lock. */
+export function removeInvalid(store: LocalStore, path: StorePath): void {
+  if (!isValidPath(store, path)) deleteTree(realPath(store, path));
 }
 
 function moveIntoPlace(store: LocalStore, tree: ReceivedTree, path: StorePath): void {

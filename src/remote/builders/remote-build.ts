@@ -9,7 +9,7 @@ import { openInfoReceiver } from "../../store/add-with-info.ts";
 import type { HookFailure } from "../../store/build-hook.ts";
 import { type LocalStore, showPath } from "../../store/local-store.ts";
 import type { PathInfo } from "../../store/path-info.ts";
-import { moveToInvalid } from "../../store/place-object.ts";
+import { moveToInvalid, removeInvalid } from "../../store/place-object.ts";
 import { isValidPath } from "../../store/queries.ts";
 import { optimiseTree } from "../../store/optimise.ts";
 import { registerValidPaths } from "../../store/register.ts";
@@ -121,22 +121,27 @@ async function fetchOutputs(
   store.tempRoots.add(outputs.map((path) => showPath(store, path)));
   const wanted = [...infos.values()].filter(({ path }) => !isValidPath(store, path));
   const placed: PathInfo[] = [];
-  for await (const { info, show } of remote.download(sortInfos(store.storeDir, wanted))) {
-    const narHash = info.narHash;
-    if (narHash === undefined)
-      throw new OutputMissing(`'${remote.name}' does not tell the hash of '${showPath(store, info.path)}'`);
-    const receiver = openInfoReceiver(store, { ...info, narHash }, (tree) => {
-      moveToInvalid(store, tree, info.path);
-      if (store.settings.get("auto-optimise-store")) optimiseTree(store, info.path);
-      const registrationTimeSec = Math.floor(Date.now() / 1000);
-      placed.push({ ...info, narHash: tree.hash, narSize: tree.size, registrationTimeSec, ultimate: false });
-    });
-    try {
-      await show(receiver.visitor);
-      receiver.finish();
-    } finally {
-      receiver.abandon();
+  try {
+    for await (const { info, show } of remote.download(sortInfos(store.storeDir, wanted))) {
+      const narHash = info.narHash;
+      if (narHash === undefined)
+        throw new OutputMissing(`'${remote.name}' does not tell the hash of '${showPath(store, info.path)}'`);
+      const receiver = openInfoReceiver(store, { ...info, narHash }, (tree) => {
+        moveToInvalid(store, tree, info.path);
+        if (store.settings.get("auto-optimise-store")) optimiseTree(store, info.path);
+        const registrationTimeSec = Math.floor(Date.now() / 1000);
+        placed.push({ ...info, narHash: tree.hash, narSize: tree.size, registrationTimeSec, ultimate: false });
+      });
+      try {
+        await show(receiver.visitor);
+        receiver.finish();
+      } finally {
+        receiver.abandon();
+      }
     }
+    registerValidPaths(store, placed);
+  } catch (error) {
+    for (const { path } of placed) removeInvalid(store, path);
+    throw error;
   }
-  registerValidPaths(store, placed);
 }

@@ -10,6 +10,7 @@ import { printStorePath, type StoreDir, type StorePath } from "../../formats/sto
 import { InvalidPath } from "../../store/path-info.ts";
 import type { PathDownload, RemotePathInfo, RemoteStore } from "../remote-store.ts";
 import { narDownload } from "../path-download.ts";
+import { askedInfos } from "../serve/asked-infos.ts";
 import { type RemoteProcess, type RemoteReader, remoteEnded } from "../remote-process.ts";
 import { OldServeProtocol } from "../serve/client.ts";
 
@@ -46,8 +47,7 @@ export function oldServeStore(name: string, storeDir: StoreDir, start: () => Pro
 
   async function queryPathInfos(paths: readonly StorePath[]): Promise<Map<StorePath, RemotePathInfo>> {
     if (paths.length === 0) return new Map();
-    const infos = await ask("info", paths, ({ reader }) => run(pathInfos.read(context, "infos"), reader));
-    return new Map(infos.map((info) => [info.path, { ...info, registrationTimeSec: 0, ultimate: false }]));
+    return askedInfos(paths, await ask("info", paths, ({ reader }) => run(pathInfos.read(context, "infos"), reader)));
   }
 
   async function computeClosure(starts: readonly StorePath[]): Promise<StorePath[]> {

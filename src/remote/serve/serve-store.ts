@@ -13,6 +13,7 @@ import { SiloError } from "../../error.ts";
 import { narDownload } from "../path-download.ts";
 import type { RemoteReader } from "../remote-process.ts";
 import type { PathDownload, PathUpload, RemotePathInfo, RemoteStore } from "../remote-store.ts";
+import { askedInfos } from "./asked-infos.ts";
 import type { ServeClient } from "./client.ts";
 
 /** Requests that are sent before the answer to the first has come. */
@@ -35,8 +36,7 @@ export function serveStore(client: ServeClient): RemoteStore {
   const { storeDir } = context;
 
   async function queryPathInfos(paths: readonly StorePath[]): Promise<Map<StorePath, RemotePathInfo>> {
-    const infos = await client.call("queryPathInfos", { paths });
-    return new Map(infos.map((info) => [info.path, { ...info, registrationTimeSec: 0, ultimate: false }]));
+    return askedInfos(paths, await client.call("queryPathInfos", { paths }));
   }
 
   async function upload(paths: readonly PathUpload[], onPath: (info: PathInfo) => void): Promise<void> {
