@@ -112,6 +112,7 @@ function optimiseDirectory(context: Context, parentFd: number, name: string, sho
   const fd = openAt(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   let touched = false;
   const makeWritable = () => {
+    if (touched) return;
     touched = true;
     if (process.geteuid!() !== 0) fchmod(fd, 0o755);
   };
