@@ -64,8 +64,7 @@ function repair(session: Session, store: Store, paths: readonly StorePath[]): Pr
       try {
         await builds.repairPath(path, signal);
       } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof SiloError)) throw error;
+        if (signal.aborted || !(error instanceof SiloError)) throw error;
         session.reporter.message("warning", `warning: ${error.message}`);
         verdict = "errors";
       }

@@ -2,14 +2,14 @@
 import { nameOf, type StorePath } from "../../../formats/store-path.ts";
 import type { QueryContext } from "./query.ts";
 import { loadGraph, visitSmallestFirst } from "./reference-graph.ts";
-import { targetsOf } from "./targets.ts";
+import { allTargets } from "./targets.ts";
 
 /** Of edges, in turn. */
 const colours = ["black", "red", "green", "blue", "magenta", "burlywood"];
 
-export function dotGraph(context: QueryContext): void {
+export async function dotGraph(context: QueryContext): Promise<void> {
   const { io, store } = context;
-  const starts = [...targetsOf(context)].flat();
+  const starts = await allTargets(context);
   const infoOf = loadGraph(store, starts);
   let edges = 0;
   io.out("digraph G {\n");

@@ -3,7 +3,7 @@ import { isDerivationPath, nameOf } from "../../../formats/store-path.ts";
 import type { PathInfo } from "../../../store/path-info.ts";
 import type { QueryContext } from "./query.ts";
 import { loadGraph, visitSmallestFirst } from "./reference-graph.ts";
-import { targetsOf } from "./targets.ts";
+import { allTargets } from "./targets.ts";
 
 const head = `<?xml version='1.0' encoding='utf-8'?>
 <graphml xmlns='http://graphml.graphdrawing.org/xmlns'
@@ -15,9 +15,9 @@ const head = `<?xml version='1.0' encoding='utf-8'?>
 <graph id='G' edgedefault='directed'>
 `;
 
-export function graphml(context: QueryContext): void {
+export async function graphml(context: QueryContext): Promise<void> {
   const { io, store } = context;
-  const starts = [...targetsOf(context)].flat();
+  const starts = await allTargets(context);
   const infoOf = loadGraph(store, starts);
   io.out(head);
   visitSmallestFirst(starts, (path) => {

@@ -5,6 +5,7 @@ import { printStorePath, type StorePath } from "../../../formats/store-path.ts";
 import type { PathInfo } from "../../../store/path-info.ts";
 import { followToStorePath } from "../../path-argument.ts";
 import { derivationOf, deriverOf } from "../derivation-of.ts";
+import { ensureValid } from "../ensure-valid.ts";
 import { printPaths } from "../print-paths.ts";
 import type { QueryContext } from "./query.ts";
 import { chosenTargets, targetsOf } from "./targets.ts";
@@ -14,8 +15,8 @@ export class NoBinding extends SiloError {
   readonly code = "no-binding";
 }
 
-export function outputs(context: QueryContext): void {
-  for (const paths of chosenTargets(context, "outputs")) printPaths(context.io, context.store.storeDir, paths);
+export async function outputs(context: QueryContext): Promise<void> {
+  for await (const paths of chosenTargets(context, "outputs")) printPaths(context.io, context.store.storeDir, paths);
 }
 
 export function resolve(context: QueryContext): void {
@@ -37,10 +38,11 @@ export function validDerivers(context: QueryContext): void {
   printPaths(io, store.storeDir, store.sortTopologically(derivers));
 }
 
-export function binding(context: QueryContext): void {
-  const { store, io, binding: name } = context;
+export async function binding(context: QueryContext): Promise<void> {
+  const { store, io, operation, binding: name } = context;
   for (const path of followed(context)) {
     const drvPath = deriverOf(store, path);
+    await ensureValid(operation.session, store, drvPath);
     const value = derivationOf(store, drvPath).env.get(name);
     if (value === undefined) {
       const shown = printStorePath(store.storeDir, drvPath);
@@ -50,17 +52,17 @@ export function binding(context: QueryContext): void {
   }
 }
 
-export function hash(context: QueryContext): void {
-  printInfos(context, ({ narHash }) => printHash(narHash, "base32"));
+export async function hash(context: QueryContext): Promise<void> {
+  await printInfos(context, ({ narHash }) => printHash(narHash, "base32"));
 }
 
-export function size(context: QueryContext): void {
-  printInfos(context, ({ narSize }) => String(narSize ?? 0));
+export async function size(context: QueryContext): Promise<void> {
+  await printInfos(context, ({ narSize }) => String(narSize ?? 0));
 }
 
-function printInfos(context: QueryContext, print: (info: PathInfo) => string): void {
+async function printInfos(context: QueryContext, print: (info: PathInfo) => string): Promise<void> {
   const { store, io } = context;
-  for (const paths of targetsOf(context)) {
+  for await (const paths of targetsOf(context)) {
     for (const path of paths) io.out(`${print(store.requirePathInfo(path))}\n`);
   }
 }

@@ -4,6 +4,7 @@ import type { ByteString } from "../../../formats/byte-string.ts";
 import type { Store } from "../../../store/store.ts";
 import type { Io } from "../../io.ts";
 import { withStore } from "../../open-store.ts";
+import { tellFailure } from "../ensure-valid.ts";
 import type { OperationContext } from "../operation.ts";
 
 export interface QueryContext {
@@ -45,6 +46,8 @@ export async function query(operation: OperationContext): Promise<number> {
   const binding = name === "binding" ? operands.shift() : ("" as ByteString);
   if (binding === undefined) throw new UsageError("expected binding name");
   const run = await queries[name]!();
-  await withStore(session, (store) => run({ store, io: session.io, operation, operands, binding }));
-  return 0;
+  return withStore(session, async (store) => {
+    const context: QueryContext = { store, io: session.io, operation, operands, binding };
+    return tellFailure(session, async () => run(context));
+  });
 }

@@ -1,14 +1,14 @@
 /** `--roots`: the roots that keep paths alive, directly or not. */
 import { collectorOf } from "../../store-collector.ts";
 import type { QueryContext } from "./query.ts";
-import { targetsOf } from "./targets.ts";
+import { allTargets } from "./targets.ts";
 
 export async function roots(context: QueryContext): Promise<void> {
   const { store, io, operation } = context;
   const { settings } = operation.session;
-  const targets = [...targetsOf(context)].flat();
+  const targets = await allTargets(context);
   const keepers = new Set(
-    store.computeClosure(targets, "referrers", {
+    store.computeClosure(store.queryValidPaths(targets), "referrers", {
       outputs: settings.get("keep-outputs"),
       derivers: settings.get("keep-derivations"),
     }),

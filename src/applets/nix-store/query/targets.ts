@@ -9,31 +9,42 @@ import { derivationOf } from "../derivation-of.ts";
 import { ensureValid, realise } from "../ensure-valid.ts";
 import type { QueryContext } from "./query.ts";
 
-/** The paths to ask about, operand by operand; of a derivation its outputs, sorted, where these are wanted. */
-export function* targetsOf(context: QueryContext): Generator<StorePath[]> {
+/**
+ * The paths to ask about, operand by operand; of a derivation its outputs, sorted, where these are wanted.
+ * @throws (rejects) RealisationFailed
+ */
+export async function* targetsOf(context: QueryContext): AsyncGenerator<StorePath[]> {
   const { line } = context.operation;
   yield* chosenTargets(context, line.has("use-output") ? "outputs" : "paths");
 }
 
+/** Those of {@link targetsOf} together. */
+export async function allTargets(context: QueryContext): Promise<StorePath[]> {
+  return (await Array.fromAsync(targetsOf(context))).flat();
+}
+
 /** As {@link targetsOf}, whether `--use-output` is given or not. */
-export function* chosenTargets(
+export async function* chosenTargets(
   { store, operands, operation }: QueryContext,
   choice: "outputs" | "paths",
-): Generator<StorePath[]> {
-  const force = operation.line.has("force-realise");
+): AsyncGenerator<StorePath[]> {
+  const { session, line } = operation;
+  const force = line.has("force-realise");
   const roots = force ? rootMaker(operation, store) : undefined;
   for (const operand of operands) {
     const path = followToStorePath(store.storeDir, operand);
-    const realised = force ? realise(store, path) : undefined;
-    if (realised !== undefined) roots!.add(realised);
+    const results = force ? await realise(session, store, path) : undefined;
+    if (results !== undefined) roots!.add(results);
     if (choice === "paths" || !isDerivationPath(path)) yield [path];
-    else if (realised !== undefined) yield realised.map((each) => each.path).sort(compareBytes);
-    else yield outputsOf(store, path);
+    else if (results !== undefined) yield results.map((each) => each.path).sort(compareBytes);
+    else {
+      await ensureValid(session, store, path);
+      yield outputsOf(store, path);
+    }
   }
 }
 
 function outputsOf(store: QueryContext["store"], drvPath: StorePath): StorePath[] {
-  ensureValid(store, drvPath);
   const paths: StorePath[] = [];
   for (const output of derivationOf(store, drvPath).outputs.values()) {
     const path = knownOutputPath(output);
