@@ -3,7 +3,7 @@
  * their own way; what they have in common is the stack, in which the frames of this program are left out.
  */
 import { readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SiloError } from "../error.ts";
 import { apiNames } from "./api.ts";
@@ -89,8 +89,15 @@ function missingModule(error: ErrorLike): Explanation | undefined {
   const module = /^Module not found "([^"]*)"|^(?:Relative import path|Import) "([^"]*)"/.exec(message);
   if (module === null) return undefined;
   const at = /\bat (file:\/\/\S+?):(\d+):(\d+)/.exec(message);
-  const wanted = module[1] === undefined ? module[2]! : pathOf(module[1]);
+  const wanted = module[1] === undefined ? module[2]! : writtenIn(at?.[1], pathOf(module[1]));
   return { reason: notFound(wanted), place: at === null ? undefined : placeOf(at[1]!, Number(at[2]), Number(at[3])) };
+}
+
+/** How a file that imports another one names it. */
+function writtenIn(importer: string | undefined, path: string): string {
+  if (importer === undefined) return path;
+  const name = relative(dirname(pathOf(importer)), path);
+  return name.startsWith("../") ? name : `./${name}`;
 }
 
 function notFound(specifier: string): string {

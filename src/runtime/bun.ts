@@ -131,5 +131,6 @@ export const runtime: Runtime = {
   collectGarbage: () => void Bun.gc(true),
   callLibrary,
   shortLivedEnvironment,
+  zlibHandles: "usable",
   ownCommand,
 };

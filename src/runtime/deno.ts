@@ -25,16 +25,21 @@ function openDatabase(path: string, mode: DatabaseMode, locking: DatabaseLocking
       const statement = db.prepare(sql);
       const columns = (row: unknown) => Object.values(row as Record<string, SqlValue>);
       return {
-        run: (...params) => Number(statement.run(...params).changes),
+        run: (...params) => Number(statement.run(...params.map(exact)).changes),
         row(...params) {
-          const row = statement.get(...params);
+          const row = statement.get(...params.map(exact));
           return row === undefined ? undefined : columns(row);
         },
-        rows: (...params) => statement.all(...params).map(columns),
+        rows: (...params) => statement.all(...params.map(exact)).map(columns),
       };
     },
     close: () => db.close(),
   };
+}
+
+/** Numbers are bound as floating point, which shows where SQLite computes with them. */
+function exact(value: SqlValue): SqlValue | bigint {
+  return Number.isSafeInteger(value) ? BigInt(value as number) : value;
 }
 
 function sqlFailure(error: unknown): SqlFailure | undefined {
@@ -134,5 +139,6 @@ export const runtime: Runtime = {
   collectGarbage() {},
   callLibrary,
   shortLivedEnvironment: {},
+  zlibHandles: "unusable",
   ownCommand,
 };

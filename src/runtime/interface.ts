@@ -75,6 +75,8 @@ export interface Runtime {
    * variables.
    */
   readonly shortLivedEnvironment: Readonly<Record<string, string>>;
+  /** Whether what is behind `node:zlib`'s streams can be used by itself, as ssh2 does to compress. */
+  readonly zlibHandles: "usable" | "unusable";
   /** What starts this program again: the executable, and in source form the runtime's arguments and the entry script. */
   ownCommand(): readonly string[];
 }

@@ -1,13 +1,25 @@
 /**
  * The compiled binary, for tests that call it as users do. It is compiled when it is missing or older than the source;
- * SILO_BINARY names another one to test instead.
+ * SILO_BINARY names another one to test instead; `deno` means the source, run by Deno.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "../..");
-const links = join(root, "dist/bin");
+const underDeno = process.env["SILO_BINARY"] === "deno";
+const links = join(root, underDeno ? "dist/deno" : "dist/bin");
 
 let binary: string | undefined;
 
@@ -27,10 +39,27 @@ export function siloProgram(name: string): string {
 
 function findBinary(): string {
   const given = process.env["SILO_BINARY"];
+  if (underDeno) return writeDenoStarter();
   if (given) return resolve(given);
   const compiled = join(root, "dist/silo");
   if (!existsSync(compiled) || statSync(compiled).mtimeMs < newestSource()) compile(compiled);
   return compiled;
+}
+
+/** A script that does under Deno what the binary does under each of its names. */
+function writeDenoStarter(): string {
+  const [deno] = globSync(join(root, "node_modules/@deno/*/deno"));
+  if (deno === undefined) throw new Error("Deno is not installed");
+  const starter = join(links, "starter");
+  const script = `#!/bin/bash
+export DENO_DIR="\${DENO_DIR:-${join(links, "cache")}}"
+exec -a "$0" ${deno} run -A --no-check --quiet ${join(root, "src/main.ts")} "$@"
+`;
+  mkdirSync(dirname(starter), { recursive: true });
+  const fresh = `${starter}.${process.pid}`;
+  writeFileSync(fresh, script, { mode: 0o755 });
+  renameSync(fresh, starter); // other tests may be making the same
+  return starter;
 }
 
 function compile(to: string): void {

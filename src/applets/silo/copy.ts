@@ -3,7 +3,6 @@ import { UsageError } from "../../error.ts";
 import { fromText } from "../../formats/byte-string.ts";
 import { printStorePath } from "../../formats/store-path.ts";
 import { commandApplet } from "../command-line.ts";
-import { copy, copyAddress } from "../nix-copy-closure.ts";
 import { openSession } from "../session.ts";
 
 export const copyCommand = commandApplet(
@@ -27,24 +26,24 @@ export const copyCommand = commandApplet(
       json: { help: "Print what was copied, as an object" },
     },
   },
-  (line, io) => {
+  async (line, io) => {
     const [to, from] = [line.last("to"), line.last("from")];
     if ((to === undefined) === (from === undefined))
       throw new UsageError("'silo copy' needs either '--to' or '--from'");
     if (line.operands.length === 0) throw new UsageError("'silo copy' needs at least one path");
     const session = openSession(line, io);
+    const { copy, copyAddress } = await import("../copy-closures.ts");
     const address = copyAddress((to ?? from)!, line.has("compress") ? "compress" : "plain");
     const { storeDir } = session.directories;
-    return copy(session, address, to === undefined ? "from" : "to", line.operands, {
+    const { paths, narSize } = await copy(session, address, to === undefined ? "from" : "to", line.operands, {
       outputs: line.has("include-outputs") ? "include" : "leave-out",
       substitute: line.has("use-substitutes") ? "use" : "no",
       run: line.has("dry-run") ? "dry" : "copy",
-    }).then(({ paths, narSize }) => {
-      if (line.has("json")) {
-        const copied = paths.map((path) => printStorePath(storeDir, path));
-        io.out(fromText(`${JSON.stringify({ store: address.name, paths: copied, narSize }, null, 2)}\n`));
-      }
-      return 0;
     });
+    if (line.has("json")) {
+      const copied = paths.map((path) => printStorePath(storeDir, path));
+      io.out(fromText(`${JSON.stringify({ store: address.name, paths: copied, narSize }, null, 2)}\n`));
+    }
+    return 0;
   },
 );

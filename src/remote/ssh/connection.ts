@@ -2,12 +2,14 @@
  * A connection to an ssh server, which carries many channels. ssh2 speaks the protocol; what it is given and what its failures mean is here.
  *
  * Ciphers are those that node:crypto does fast and that work on both runtimes: ssh2's chacha20-poly1305 does not under Bun.
+ * Compression only saves: where ssh2 cannot do it, as under Deno, nothing is compressed.
  */
 import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { Client, ClientChannel } from "ssh2";
 import { SiloError } from "../../error.ts";
+import { zlibHandles } from "../../sys/zlib-handles.ts";
 import type { RemoteExit, RemoteProcess } from "../remote-process.ts";
 import { streamProcess } from "../stream-process.ts";
 import { checkHostKey, HostKeyRefused, hostKeyAlgorithms, knownHostsOf } from "./host-key-check.ts";
@@ -116,7 +118,7 @@ async function logIn(
     algorithms: {
       cipher: ciphers,
       serverHostKey: hostKeyAlgorithms(target, known),
-      compress: target.compression ? ["zlib@openssh.com", "none"] : ["none"],
+      compress: target.compression && zlibHandles === "usable" ? ["zlib@openssh.com", "none"] : ["none"],
     },
     hostVerifier(key) {
       try {
