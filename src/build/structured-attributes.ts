@@ -56,7 +56,8 @@ export function structuredFiles(
 }
 
 function graphValue(store: LocalStore, paths: Json, inputs: ReadonlySet<StorePath>): Json {
-  const strings = jsonStrings(paths);
+  // As in Nix, a path may stand for a list of one.
+  const strings = typeof paths === "string" ? [paths] : jsonStrings(paths);
   if (strings === undefined) {
     throw new BuildFailure("input-rejected", "'exportReferencesGraph' must have lists of store paths as values");
   }

@@ -51,6 +51,7 @@ const cases = `rec {
   sizes = derivation { name = "sizes"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" ". ./.attrs.sh; echo too large > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; outputChecks.out.maxSize = 100; };
   closureSizes = derivation { name = "closure-sizes"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" "echo \${ok} > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; outputChecks.out.maxClosureSize = 100; };
   ownChecks = derivation { name = "own-checks"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" "echo \${ok} > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; outputChecks.out.allowedReferences = [ "out" ]; };
+  oneGraph = derivation { name = "one-graph"; system = "x86_64-linux"; builder = "${busybox}"; args = [ "sh" "-c" "${busybox} cat .attrs.json > \${builtins.placeholder "out"}" ]; __structuredAttrs = true; exportReferencesGraph."a b" = ok; };
   homeless = mk "homeless" "cd /; ${busybox} rm -r $NIX_BUILD_TOP; exit 3" {};
   slow = mk "slow" "${busybox} sleep 100" {};
   noisy = mk "noisy" "while true; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done" {};
