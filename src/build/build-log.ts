@@ -11,7 +11,7 @@ import type { StorePath } from "../formats/store-path.ts";
 import { close, O_CREAT, O_TRUNC, O_WRONLY, open, tryOpenAt, writeAll } from "../sys/descriptor.ts";
 import { mkdirs, rename, tryUnlink } from "../sys/names.ts";
 import { AT_FDCWD } from "../sys/syscall.ts";
-import { SystemError } from "../sys/system-error.ts";
+import { isSystemError, SystemError } from "../sys/system-error.ts";
 
 export interface BuildLog {
   /** Where the log will be; empty when none is kept. */
@@ -37,29 +37,36 @@ export function openBuildLog(logDir: string, drvPath: StorePath, form: LogForm):
 
 function plainLog(file: string): BuildLog {
   const fd = create(file);
-  return { file, write: (chunk) => writeAll(fd, chunk), close: () => close(fd) };
+  return { file, write: (chunk) => writeLog(fd, file, chunk), close: () => close(fd) };
 }
 
 function compressedLog(plain: string): BuildLog {
   const file = `${plain}.bz2`;
   const temporary = `${file}.tmp.${process.pid}`;
   const fd = create(temporary);
-  const encoder = new Bzip2Encoder((chunk) => writeAll(fd, chunk));
+  const encoder = new Bzip2Encoder((chunk) => writeLog(fd, file, chunk));
   let early: Uint8Array[] = [];
   let plainFd: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
+  let plainFailure: unknown;
+
   function openPlain(): void {
-    plainFd = create(plain);
-    for (const chunk of early) writeAll(plainFd, chunk);
+    try {
+      plainFd = create(plain);
+      for (const chunk of early) writeLog(plainFd, plain, chunk);
+    } catch (error) {
+      plainFailure = error; // told to whoever writes next
+    }
     early = [];
   }
 
   return {
     file,
     write(chunk) {
+      if (plainFailure !== undefined) throw plainFailure;
       encoder.feed(chunk);
-      if (plainFd !== undefined) return writeAll(plainFd, chunk);
+      if (plainFd !== undefined) return writeLog(plainFd, plain, chunk);
       early.push(new Uint8Array(chunk));
       timer ??= setTimeout(openPlain, plainDelayMs);
     },
@@ -68,6 +75,9 @@ function compressedLog(plain: string): BuildLog {
       try {
         encoder.finish();
         rename(temporary, file);
+      } catch (error) {
+        tryUnlink(temporary);
+        throw error;
       } finally {
         close(fd);
         if (plainFd !== undefined) close(plainFd);
@@ -75,6 +85,14 @@ function compressedLog(plain: string): BuildLog {
       tryUnlink(plain); // ours, or that of a build that was killed
     },
   };
+}
+
+function writeLog(fd: number, file: string, chunk: Uint8Array): void {
+  try {
+    writeAll(fd, chunk);
+  } catch (error) {
+    throw isSystemError(error) ? new SystemError(`writing log file '${file}'`, error.errno) : error;
+  }
 }
 
 /** Opens a new file, making its directory when missing. */

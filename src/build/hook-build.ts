@@ -97,8 +97,8 @@ async function buildThere(
   } finally {
     progress.builds.running--;
     progress.changed();
-    log.close();
     watch.finish();
     activity.stop();
+    log.close();
   }
 }

@@ -214,9 +214,9 @@ async function runBuilder(run: BuildRun, ready: ReadyBuild, spec: BuilderSpec): 
   } finally {
     progress.builds.running--;
     progress.changed();
-    log.close();
     watch.finish();
     activity.stop();
+    log.close();
   }
   if (exit.kind === "exited" && exit.status === 0) return;
   throw failureOf(run, ready, spec, exit, watch.tail);

@@ -40,14 +40,15 @@ export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: co
     lchown(spec.buildDir, user.uid, user.gid); // what still ran could have put a link in its place
   }
   if (isolation.kind === "sandbox") makeSandboxRoot(isolation, user);
-  const log = openTerminalLog(user?.uid, onLog);
+  const listener = guarded(onLog);
+  const log = openTerminalLog(user?.uid, listener.onLog);
   const status = pipe();
   try {
     const start = { output: log.slave, channel: status.write, stageCommand: command };
     // What it starts must be known to somebody who outlives us before it can start anything.
     const prepare = (pid: number) => watchOver(sessionOf(spec, pid), command);
     const child = startBuilder(spec, isolation.kind === "none" ? { ...start, prepare } : start);
-    return superviseAttempt(spec, { child, log, channel: status.read });
+    return superviseAttempt(spec, { child, log, channel: status.read, listener });
   } catch (error) {
     log.close();
     close(status.read);
@@ -59,7 +60,29 @@ export function startAttempt(spec: BuilderSpec, onLog: OnLog, { stageCommand: co
   }
 }
 
+/** Who listens may fail, as when the disk is full: nothing of the builder must be left behind then either. */
+function guarded(onLog: OnLog): Listener {
+  const listener: Listener = {
+    failure: undefined,
+    onLog(bytes) {
+      if (listener.failure !== undefined) return;
+      try {
+        onLog(bytes);
+      } catch (error) {
+        listener.failure = { error };
+      }
+    },
+  };
+  return listener;
+}
+
+interface Listener {
+  failure: { readonly error: unknown } | undefined;
+  readonly onLog: OnLog;
+}
+
 interface Supervised {
+  readonly listener: Listener;
   readonly child: StartedBuilder;
   readonly log: ReturnType<typeof openTerminalLog>;
   readonly channel: number;
@@ -71,7 +94,7 @@ function sessionOf({ user, buildDir }: BuilderSpec, leader: number): BuilderSess
 }
 
 function superviseAttempt(spec: BuilderSpec, started: Supervised): Attempt {
-  const { child, log, channel } = started;
+  const { child, log, channel, listener } = started;
   const { pid } = child;
   const { isolation, user } = spec;
   const sandboxed = isolation.kind === "sandbox";
@@ -98,6 +121,7 @@ function superviseAttempt(spec: BuilderSpec, started: Supervised): Attempt {
         await removeSandboxRoot(isolation, child.stageCalls ?? child.calls);
       }
     }
+    if (listener.failure !== undefined) throw listener.failure.error;
     return failure ?? end;
   }
 
@@ -108,6 +132,7 @@ function superviseAttempt(spec: BuilderSpec, started: Supervised): Attempt {
     if (state !== "running" && state !== "killed") return;
     try {
       if (log.drain()) setImmediate(look);
+      if (listener.failure !== undefined) kill();
       if (peekEnd(pid) === undefined) return;
       stopWatching();
       const killed = state === "killed";
@@ -121,16 +146,14 @@ function superviseAttempt(spec: BuilderSpec, started: Supervised): Attempt {
     }
   }
 
-  return {
-    pid,
-    ended,
-    kill() {
-      if (state !== "running" && state !== "killed") return;
-      state = "killed";
-      if (sandboxed) tryKill(pid, SIGKILL);
-      else killGroup(pid);
-    },
-  };
+  function kill(): void {
+    if (state !== "running" && state !== "killed") return;
+    state = "killed";
+    if (sandboxed) tryKill(pid, SIGKILL);
+    else killGroup(pid);
+  }
+
+  return { pid, ended, kill };
 }
 
 /** Lets what waits for this thread run. */

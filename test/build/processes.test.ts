@@ -238,6 +238,22 @@ describe("logs", { skip: skip || skipWithout("bzcat", "--version") }, () => {
       assert.match(terminal.stdout.toString(), /^a\x1b\[31mred\x1b\[0m\tb\x1b\[0m\r$/m);
     }));
 
+  test("that cannot be written end the build, and nothing is left of it", () =>
+    withStore((store) => {
+      const script = `${busybox} head -c 9000000 /dev/urandom | ${busybox} od; ${busybox} sleep 300`;
+      for (const sandbox of ["true", "false"]) {
+        const [path] = store.instantiate(`let ${makeDerivation} in mk "endless-${sandbox}" "${script}" {}`);
+        const command = ["-Q", "--option", "sandbox", sandbox, "--realise", path!];
+        // Files of 2 MiB at most.
+        const args = ["-c", 'ulimit -f 4096; exec "$@"', "sh", siloProgram("nix-store"), ...command];
+        const { status, stderr } = spawnSync("/bin/sh", args, { env: { ...store.env } });
+        assert.equal(status, 1);
+        assert.match(stderr.toString(), /error: writing log file '.*endless.*': File too large\n$/);
+        const left = readdirSync(join(store.dir, "store")).filter((name) => /\.(chroot|tmp)/.test(name));
+        assert.deepEqual([left, readdirSync(join(store.dir, "tmp"))], [[], []]);
+      }
+    }));
+
   test("can be read while the builder runs", () =>
     withStore(async (store) => {
       const gate = join(store.dir, "gate");

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import type { ByteString } from "../../src/formats/byte-string.ts";
+import { deleteTree } from "../../src/sys/delete-tree.ts";
 import { listProcesses, initialEnvironment } from "../../src/sys/process-table.ts";
 import { buildUser, busybox, type Case, isRoot, testStore } from "../support/sandboxed-builder.ts";
 
@@ -122,6 +123,21 @@ for (const [where, kind] of kinds) {
       running.kill(); // too late to matter
     });
 
+    test("is gone with everything when nobody can take its log", async () => {
+      const mark = `silo-deaf-${process.pid}-${Math.random()}`;
+      const script = `${busybox} setsid ${busybox} sleep 300 & echo started; ${busybox} mkdir $out; ${busybox} sleep 300`;
+      const running = store.start({ ...kind, script, env: { MARK: mark } }, () => {
+        throw new Error("the disk is full");
+      });
+      await assert.rejects(running.outcome, /the disk is full/);
+      assert.deepEqual(marked(mark), []);
+      assert.deepEqual(
+        readdirSync(store.storeDir).filter((name) => name.includes("chroot")),
+        [],
+      );
+      deleteTree(store.out);
+    });
+
     test("that cannot be executed is a failure to set up", async () => {
       const program = { kind: "executable", path: "/no/such/builder" as ByteString, args: [] } as const;
       assert.deepEqual((await store.run({ ...kind, program })).exit, {
@@ -166,7 +182,6 @@ describe("a sandbox", () => {
       const script = `${busybox} mkdir -p $out/sub; echo x > $out/sub/file; ${busybox} chmod -R a-w $out; exit ${status}`;
       assert.deepEqual((await store.run({ isolation: "sandbox", script })).exit, { kind: "exited", status });
       assert.equal(readFileSync(`${store.out}/sub/file`, "utf8"), "x\n");
-      const { deleteTree } = await import("../../src/sys/delete-tree.ts");
       deleteTree(store.out);
     }
   });
