@@ -1,6 +1,8 @@
 /** Damaged conversations: whatever is sent, the server answers or ends, and nothing becomes valid that should not. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SiloError } from "../../src/error.ts";
@@ -22,10 +24,15 @@ import { hashTree } from "../../src/store/tree/nar-hash.ts";
 import { arbitraryTree } from "../support/arbitrary-tree.ts";
 import { arbitraryExchanges, arbitraryPathInfo } from "../support/arbitrary-worker-protocol.ts";
 import { contextOf, framed, greeting, serveBytes } from "../support/daemon-conversation.ts";
+import { settledDatabase, withDaemon } from "../support/running-daemon.ts";
+import { createTempStore } from "../support/temp-store.ts";
 import { type StoreFixture, withStoreFixture } from "../support/store-fixture.ts";
 
 const isLong = process.env["SILO_LONG"] === "1";
 const conversations = isLong ? 100_000 : 2_000;
+const connections = isLong ? 2_000 : 80;
+/** Of these. */
+const atOnce = 8;
 const names = Object.keys(operations) as OperationName[];
 
 function encode(type: WireType<unknown>, value: unknown, context: WireContext): Uint8Array {
@@ -180,14 +187,12 @@ const idle: Partial<BuildService> = {
   querySubstitutablePathInfos: async () => new Map(),
 };
 
-function arbitraryConversation(fixture: StoreFixture) {
+function arbitraryConversation(storeDir: StoreDir) {
   return fc.integer({ min: oldestMinor, max: newestMinor }).chain((minor) => {
-    const context = contextOf(fixture, minor);
-    // The generators know the paths of another store directory.
-    const foreign = { ...context, storeDir: fixture.directories.storeDir };
+    const context = contextOf({ directories: { storeDir } }, minor);
     return fc
       .tuple(
-        fc.array(fc.oneof({ weight: 3, arbitrary: arbitraryRequest(foreign) }, arbitraryAddition(foreign)), {
+        fc.array(fc.oneof({ weight: 3, arbitrary: arbitraryRequest(context) }, arbitraryAddition(context)), {
           minLength: 1,
           maxLength: 4,
         }),
@@ -220,6 +225,21 @@ function openDescriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
+/** Nobody is served: the daemon's children are the two that wait. */
+async function nobodyServed(pid: number): Promise<void> {
+  const children = () => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  while (children().length !== 2) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Says it all, and hears until the server closes. */
+async function say(socket: string, bytes: Uint8Array): Promise<void> {
+  const connection = createConnection(socket);
+  connection.on("error", () => {}); // it closes while we are speaking
+  connection.resume();
+  connection.end(bytes);
+  await once(connection, "close");
+}
+
 describe("damaged conversations", () => {
   test("end, with an answer or an error, and register nothing that is not vouched for", { timeout: 3_600_000 }, () =>
     withStoreFixture(async (fixture) => {
@@ -229,7 +249,7 @@ describe("damaged conversations", () => {
       const start = process.memoryUsage().rss;
       const descriptors = openDescriptors();
       await fc.assert(
-        fc.asyncProperty(arbitraryConversation(fixture), async (bytes) => {
+        fc.asyncProperty(arbitraryConversation(fixture.directories.storeDir), async (bytes) => {
           done++;
           try {
             await serveBytes(fixture, bytes, {
@@ -267,6 +287,44 @@ describe("damaged conversations", () => {
       assert(growth < 600, `memory has grown by ${growth.toFixed(0)} MiB`);
     }),
   );
+
+  test("through the socket leave a daemon that serves as before, and nothing else", {
+    timeout: 3_600_000,
+  }, async () => {
+    const store = createTempStore();
+    writeFileSync(
+      `${store.dir}/conf/nix.conf`,
+      "build-users-group =\ntrusted-users =\nsubstituters =\nsandbox = false\n",
+    );
+    try {
+      await withDaemon("silo", store, async (daemon) => {
+        const { pid } = daemon.process;
+        const conversation = arbitraryConversation(store.storeDir as StoreDir);
+        await nobodyServed(pid!);
+        const before = readdirSync(`/proc/${pid}/fd`).length;
+        const samples = fc.sample(conversation, connections);
+        for (let i = 0; i < samples.length; i += atOnce)
+          await Promise.all(samples.slice(i, i + atOnce).map((bytes) => say(daemon.socket, bytes)));
+        await nobodyServed(pid!);
+        assert.doesNotMatch(daemon.log(), /bug:|was killed by/);
+        assert(readdirSync(`/proc/${pid}/fd`).length <= before + 1);
+        assert.deepEqual(readdirSync(`${store.stateDir}/temproots`), []);
+        const rows = (await settledDatabase(store))["paths"]!;
+        for (const row of rows)
+          assert(
+            row.some((value) => /^(text|fixed):/.test(String(value))),
+            String(row),
+          );
+        const valid = new Set(rows.map(([path]) => String(path)));
+        const left = readdirSync(store.storeDir).filter(
+          (name) => name !== ".links" && !valid.has(`${store.storeDir}/${name}`),
+        );
+        assert.deepEqual(left, []);
+      });
+    } finally {
+      store.remove();
+    }
+  });
 
   test("a list that claims 2^60 items, or a string of as many bytes, costs nothing", () =>
     withStoreFixture(async (fixture) => {

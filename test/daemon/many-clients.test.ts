@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { startDaemon } from "../support/running-daemon.ts";
 import { siloProgram } from "../support/silo-binary.ts";
 import { skipWithoutNix } from "../support/stock-nix.ts";
-import { createTempStore } from "../support/temp-store.ts";
+import { createTempStore, type TempStore } from "../support/temp-store.ts";
 
 const isLong = process.env["SILO_LONG"] === "1";
 const clientCount = isLong ? 64 : 12;
@@ -100,15 +100,29 @@ test(`${clientCount} clients at once get right results and leave nothing behind`
     assert(!/was modified|disappeared/.test(verified.stderr), verified.stderr);
     const built = store.output("nix", ["-r", drvs[0]!], { env: { NIX_REMOTE: "daemon" } }).trim();
     assert.equal(readFileSync(built, "latin1").length, 64 + 4);
-    assert.deepEqual(
-      readdirSync(store.storeDir).filter((name) => name.endsWith(".chroot") || name.includes("-silo-")),
-      [],
+    // Besides what is valid there is nothing: no lock, no tree that was not finished, no builder's directory.
+    const valid = new Set(store.output("nix", ["--dump-db"]).match(/^\/.*$/gm));
+    const left = readdirSync(store.storeDir).filter(
+      (name) => name !== ".links" && !valid.has(`${store.storeDir}/${name}`),
     );
+    assert.deepEqual(left, []);
+    await quiet(() => processesOf(store).length === 3);
   } finally {
     await daemon.stop("SIGINT");
     store.remove();
   }
 });
+
+/** Those that know the store, builders among them, whoever their parent is; not this one. */
+function processesOf(store: TempStore): string[] {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      return /^[0-9]+$/.test(name) && readFileSync(`/proc/${name}/environ`, "latin1").includes(store.storeDir);
+    } catch {
+      return false; // it has ended
+    }
+  });
+}
 
 function childrenOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);

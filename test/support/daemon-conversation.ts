@@ -77,7 +77,10 @@ export function greeting(minor: number): Uint8Array {
   return writer.take();
 }
 
-export function contextOf(fixture: StoreFixture, minor: number): WireContext {
+export function contextOf(
+  fixture: { readonly directories: Pick<StoreFixture["directories"], "storeDir"> },
+  minor: number,
+): WireContext {
   return {
     storeDir: fixture.directories.storeDir,
     minor: Math.min(minor, 38),

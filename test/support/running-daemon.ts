@@ -25,7 +25,11 @@ export interface DaemonOptions {
 }
 
 /** Resolves when it answers. */
-export async function startDaemon(maker: Maker, store: Pick<TempStore, "env" | "stateDir">, options: DaemonOptions = {}): Promise<RunningDaemon> {
+export async function startDaemon(
+  maker: Maker,
+  store: Pick<TempStore, "env" | "stateDir">,
+  options: DaemonOptions = {},
+): Promise<RunningDaemon> {
   const program = maker === "silo" ? siloProgram("nix-daemon") : "nix-daemon";
   const env = { ...store.env, ...options.env };
   const socket = options.socket ?? env["NIX_DAEMON_SOCKET_PATH"] ?? `${store.stateDir}/daemon-socket/socket`;
