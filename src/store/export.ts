@@ -48,7 +48,8 @@ export function exportItem(
   onBytes: (chunk: Uint8Array) => void,
   sign?: ItemSigner,
 ): void {
-  store.tempRoots.add([showPath(store, path)]);
+  // In another user's store nothing can be kept from a collector: what it takes from under us is an error then.
+  if (store.access === "read-write") store.tempRoots.add([showPath(store, path)]);
   const info = requirePathInfo(store, path);
   const narHasher = streamHash("sha256");
   narHasher.expect(info.narSize ?? 0);

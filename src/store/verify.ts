@@ -13,6 +13,7 @@ import { withGcLock } from "./gc-lock.ts";
 import { hashPaths, type PathToHash } from "./hash-paths.ts";
 import { fileLinkName, symlinkLinkName } from "./link-hash.ts";
 import { type LocalStore, showPath } from "./local-store.ts";
+import { requireWritable } from "./open-local-store.ts";
 import type { PathInfo } from "./path-info.ts";
 import { isValidPath, queryPathInfo } from "./queries.ts";
 import { registerValidPaths } from "./register.ts";
@@ -32,6 +33,7 @@ export interface VerifyOptions {
 export type Verdict = "good" | "errors";
 
 export function verifyStore(store: LocalStore, options: VerifyOptions): Verdict {
+  requireWritable(store);
   const { reporter } = store;
   reporter.message("info", "reading the Nix store...");
   const waiting = () => reporter.message("error", "waiting for the big garbage collector lock...");

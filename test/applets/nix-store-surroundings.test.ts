@@ -108,10 +108,12 @@ describe("other users", { skip: process.geteuid!() === 0 ? skipWithout("setpriv"
         assert.equal(store.output("silo", ["-q", query, path], { through, env }), own, query);
       }
       assert.equal(store.output("silo", ["--dump-db"], { through, env }), store.output("silo", ["--dump-db"]));
-      for (const args of [["--add", "file", "conf"], ["--optimise"], ["--load-db"], ["--import"]]) {
+      const archive = (options = {}) => store.run("silo", "nix-store", ["--export", path], options).stdout;
+      assert.ok(archive({ through, env }).equals(archive()));
+      for (const args of [["--add", "file", "conf"], ["--optimise"], ["--load-db"], ["--import"], ["--verify"]]) {
         const { status, stdout, stderr } = store.run("silo", "nix-store", args, { through, env });
         assert.deepEqual([args, status, stdout.length], [args, 1, 0]);
-        assert.match(stderr, /^error: Cannot change the store '[^\n]*NIX_REMOTE=daemon\)\n$/);
+        assert.match(stderr, /^error: Cannot change the store '[^\n]*run 'silo daemon'[^\n]*NIX_REMOTE=DIRECTORY\n$/);
       }
     });
   });
