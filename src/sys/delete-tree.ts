@@ -52,6 +52,10 @@ function emptyDirectory(fd: number, shown: string, depth: number, root: number, 
     if (kind !== "directory") {
       removeFile(name, fd, child, freed);
     } else if (depth >= maxDepth) {
+      // Who is not root may only move a directory that may be written: its `..` changes.
+      const childFd = openWritable(name, fd, child);
+      if (childFd < 0) continue;
+      close(childFd);
       check(tryRename(name, `.deep-${process.pid}-${moved++}`, fd, root), () => `deleting '${child}'`);
       movedUp = true;
     } else {

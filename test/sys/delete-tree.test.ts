@@ -61,3 +61,18 @@ test("trees deeper than any path go", () => {
     assert(!existsSync(`${dir}/deep`));
   });
 });
+
+test("a deep tree of read-only directories goes for an ordinary user, too", () => {
+  withStoreFixture(({ dir }) => {
+    chmodSync(dir, 0o777);
+    const path = `${dir}/${Array.from({ length: 100 }, () => "d").join("/")}`;
+    const isRoot = process.geteuid!() === 0;
+    const user = isRoot ? { uid: 23_456, gid: 23_456 } : {};
+    assert.equal(spawnSync("sh", ["-c", 'mkdir -p "$0" && chmod -R a-w "$1"', path, `${dir}/d`], user).status, 0);
+    const module = `${import.meta.dirname}/../../src/sys/delete-tree.ts`;
+    const script = `import { deleteTree } from ${JSON.stringify(module)}; deleteTree(${JSON.stringify(`${dir}/d`)});`;
+    const { status, stderr } = spawnSync(process.execPath, ["-e", script], { ...user, env: { HOME: dir } });
+    assert.equal(status, 0, stderr.toString());
+    assert(!existsSync(`${dir}/d`));
+  });
+});
