@@ -16,6 +16,7 @@ import type { Applet } from "./applet.ts";
 import { type CommonFlags, commonOptions, readCommonFlags } from "./command-line/common-options.ts";
 import type { CommandSpec, OptionSpec, OptionTable } from "./command-line/option-spec.ts";
 import type { Io } from "./io.ts";
+import { closestName } from "./silo/closest-name.ts";
 
 export interface CommandLine<N extends string = string> {
   /** The options given, in the order of their first occurrence, with the words behind all their occurrences. */
@@ -211,7 +212,10 @@ function refuseUnknown(
     if (key === "_" || flags.has(`--${key}`) || flags.has(`-${key}`)) continue;
     // A letter of a bundle is shown alone, a word as it was written.
     const flag = args.find((arg) => arg === `--${key}` || arg.startsWith(`--${key}=`)) ?? `-${key}`;
-    throw new UsageError(`${spec.unknownFlag ?? "unrecognised flag"} '${flag}'`);
+    const guesses = spec.family === "silo" && flag.startsWith("--");
+    const close = guesses ? closestName(flag.split("=", 1)[0]!, [...flags.keys()]) : undefined;
+    const hint = close === undefined ? "" : `; did you mean '${close}'?`;
+    throw new UsageError(`${spec.unknownFlag ?? "unrecognised flag"} '${flag}'${hint}`);
   }
 }
 

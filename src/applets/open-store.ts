@@ -8,6 +8,7 @@ import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-local-store.ts";
 import { localStoreView, type Store } from "../store/store.ts";
 import { exists } from "../sys/names.ts";
+import { isSystemError } from "../sys/system-error.ts";
 import { personalStoreRoot } from "./personal-store.ts";
 import { roomMaker } from "./room-maker.ts";
 import type { Session } from "./session.ts";
@@ -16,6 +17,10 @@ import { type LocalDirectories, locateStore, type StoreLocation } from "./store-
 /** This kind of store cannot do what was asked, or cannot be used by this program at all. */
 export class StoreNotSupported extends SiloError {
   readonly code = "store-not-supported";
+}
+
+export class NoDaemon extends SiloError {
+  readonly code = "no-daemon";
 }
 
 /** The caller closes it. @throws UnknownStore, StoreNotSupported, and whatever opening it throws */
@@ -88,11 +93,18 @@ interface DaemonLocation {
 /** Its client is loaded by those who need it. */
 async function connectToDaemon({ settings, reporter, flags, talk }: Session, location: DaemonLocation): Promise<Store> {
   const { openDaemonStore } = await import("../daemon/client/daemon-store.ts");
-  return openDaemonStore(location.socket, {
+  const builderOutput = talk().form === "plain" && talk().builderOutput === "raw-lines" ? "lines" : "results";
+  const options = {
     storeDir: location.storeDir,
     settings,
     reporter,
     verbosity: flags.verbosity,
-    builderOutput: talk().form === "plain" && talk().builderOutput === "raw-lines" ? "lines" : "results",
-  });
+    builderOutput,
+  } as const;
+  try {
+    return openDaemonStore(location.socket, options);
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT", "ECONNREFUSED")) throw error;
+    throw new NoDaemon(`${error.message}; nobody serves it: 'silo daemon', as root, does`, { cause: error });
+  }
 }

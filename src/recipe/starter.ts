@@ -18,6 +18,7 @@ export const greeting = runCommand("greeting", \`tr a-z A-Z < \${words} > $out\`
 
 // A program from its source: unpack, patch, ./configure, make, make install, as far as these are there. Here the source is one file;
 // for a project use path("./src"), or fetchTarball({ url: "https://…", sha256: "…" }): leave out the hash, and silo says which it is.
+// It takes the C compiler of this machine: 'apt-get install gcc' or the like.
 const source = text(
   "hello.c",
   \`#include <stdio.h>

@@ -80,6 +80,15 @@ describe("finding help", () => {
     );
   });
 
+  test("an option with a slip in it is told", () => {
+    const { stderr } = run("silo build --print-outpaths");
+    assert.equal(
+      stderr.split("\n")[0],
+      "error: unrecognised flag '--print-outpaths'; did you mean '--print-out-paths'?",
+    );
+    assert.match(run("silo build -z").stderr, /^error: unrecognised flag '-z'$/m);
+  });
+
   test("the README's command lines are understood", () => {
     const readme = readFileSync(resolve(import.meta.dirname, "../../README.md"), "utf8");
     const lines = [

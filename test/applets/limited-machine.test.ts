@@ -1,4 +1,4 @@
-/** Where the kernel allows no namespaces, as in most containers: what is built all the same, and what is said about it. */
+/** On machines that allow less: no namespaces, as in most containers, no right to write, no daemon. What works, and what is said. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -67,4 +67,14 @@ test("who may only read a store is told whom to ask", { skip: process.geteuid?.(
   const { status, stderr } = store.run("silo", "silo", ["build"], { through });
   assert.equal(status, 1);
   assert.match(stderr, /no permission to write '.*'; run as its owner, have the owner run 'silo daemon', or /);
+});
+
+test("who asks for a daemon that is not there is told who starts it", () => {
+  const store = storeWithRecipe("own-directory");
+  const { status, stderr } = store.run("silo", "silo", ["path-info", "--all"], { env: { NIX_REMOTE: "daemon" } });
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^error: connecting to the socket '.*': No such file or directory; .*'silo daemon', as root, does$/m,
+  );
 });
