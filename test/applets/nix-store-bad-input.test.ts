@@ -192,13 +192,23 @@ test("registrations: the line is named, and nothing of the input is registered",
   });
 });
 
+test("keys that are none are named before anything is read or written", () => {
+  withStore((store, path) => {
+    const [secret, known] = ["signing-key.sec", "signing-key.pub"].map((name) => join(store.dir, "conf", name));
+    for (const file of [secret!, known!]) writeFileSync(file, "junk\n", { mode: 0o600 });
+    refuses(store, ["--export", "--sign", path], "", `Cannot use secret RSA key '${secret}': it is not in PEM format`);
+    const reason = `Cannot use public RSA key '${known}': it is not in PEM format`;
+    refuses(store, ["--import", "--require-signature"], "", reason);
+  });
+});
+
 test("derivations and logs that are damaged", () => {
   withStore((store) => {
     const drv = `${store.storeDir}/${"1".repeat(32)}-broken.drv`;
     writeFileSync(drv, "Derive(nonsense");
     const { status, stderr } = store.run("silo", "nix-store", ["--register-validity"], { input: `${drv}\n\n0\n` });
     assert.equal(status, 1);
-    assert.match(stderr, /^error: Cannot read derivation "broken": at byte 7: [^\n]*\n$/);
+    assert.match(stderr, new RegExp(`^error: Cannot read derivation "${drv}": at byte 7: [^\n]*\n$`));
     assert.equal(store.run("silo", "nix-store", ["--check-validity", drv]).status, 1);
 
     const log = join(store.env["NIX_LOG_DIR"]!, "drvs/11");

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { hashBytes, printBareHash } from "../../src/formats/hash.ts";
-import { BadRsaKey, signHash, verifyHash } from "../../src/formats/rsa-signature.ts";
+import { BadRsaKey, rsaSigner, rsaVerifier } from "../../src/formats/rsa-signature.ts";
 
 const pem = { type: "pkcs8", format: "pem" } as const;
 function rsaKey(modulusLength: number): { publicKey: string; privateKey: string } {
@@ -22,19 +22,19 @@ const key = rsaKey(2048);
 const hash = hashBytes("sha256", "hello");
 
 test("a signature holds for its hash and key", () => {
-  const signature = signHash(hash, key.privateKey);
+  const signature = rsaSigner(key.privateKey)(hash);
   assert.equal(signature.length, 256);
-  assert.equal(verifyHash(hash, signature, key.publicKey), true);
-  assert.equal(verifyHash(hashBytes("sha256", "hullo"), signature, key.publicKey), false);
-  assert.equal(verifyHash(hash, signature, rsaKey(2048).publicKey), false);
+  assert.equal(rsaVerifier(key.publicKey)(hash, signature), true);
+  assert.equal(rsaVerifier(key.publicKey)(hashBytes("sha256", "hullo"), signature), false);
+  assert.equal(rsaVerifier(rsaKey(2048).publicKey)(hash, signature), false);
   for (const at of [0, 100, 255]) {
     const changed = Uint8Array.from(signature);
     changed[at]! ^= 1;
-    assert.equal(verifyHash(hash, changed, key.publicKey), false);
+    assert.equal(rsaVerifier(key.publicKey)(hash, changed), false);
   }
-  assert.equal(verifyHash(hash, signature.subarray(1), key.publicKey), false);
-  assert.equal(verifyHash(hash, new Uint8Array(0), key.publicKey), false);
-  assert.equal(verifyHash(hash, new Uint8Array(1000), key.publicKey), false);
+  assert.equal(rsaVerifier(key.publicKey)(hash, signature.subarray(1)), false);
+  assert.equal(rsaVerifier(key.publicKey)(hash, new Uint8Array(0)), false);
+  assert.equal(rsaVerifier(key.publicKey)(hash, new Uint8Array(1000)), false);
 });
 
 test("bytes are those of openssl", () => {
@@ -53,7 +53,7 @@ test("bytes are those of openssl", () => {
     const text = file("hash", printBareHash(hash, "base16"));
     const theirs = file("theirs");
     openssl("rsautl", "-sign", "-inkey", secret, "-in", text, "-out", theirs);
-    const signature = signHash(hash, key.privateKey);
+    const signature = rsaSigner(key.privateKey)(hash);
     assert.equal(Buffer.from(signature).toString("hex"), readFileSync(theirs).toString("hex"));
 
     const recovered = file("recovered");
@@ -65,14 +65,14 @@ test("bytes are those of openssl", () => {
   }
 });
 
-test("keys that are none", () => {
+test("keys that are none are refused before anything is signed", () => {
   const ed25519 = generateKeyPairSync("ed25519");
-  assert.throws(() => signHash(hash, "junk"), BadRsaKey);
-  assert.throws(() => verifyHash(hash, new Uint8Array(256), ""), BadRsaKey);
-  assert.throws(() => signHash(hash, ed25519.privateKey.export(pem) as string), {
+  assert.throws(() => rsaSigner("junk"), BadRsaKey);
+  assert.throws(() => rsaVerifier(""), BadRsaKey);
+  assert.throws(() => rsaSigner(ed25519.privateKey.export(pem) as string), {
     message: "Cannot use secret RSA key: it is of type ed25519",
   });
-  assert.throws(() => signHash(hash, rsaKey(512).privateKey), {
+  assert.throws(() => rsaSigner(rsaKey(512).privateKey), {
     message: "Cannot use secret RSA key: it is too short for the hash",
   });
 });

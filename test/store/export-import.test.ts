@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { bytesReader } from "../../src/formats/bytes-reader.ts";
-import { signHash, verifyHash } from "../../src/formats/rsa-signature.ts";
+import { rsaSigner, rsaVerifier } from "../../src/formats/rsa-signature.ts";
 import type { StorePath } from "../../src/formats/store-path.ts";
 import { SiloError } from "../../src/error.ts";
 import { addPath, addText, recursiveSha256 } from "../../src/store/add.ts";
@@ -199,8 +199,8 @@ describe("signatures", () => {
     publicKeyEncoding: { type: "spki", format: "pem" },
   });
   const hashOf = (hex: string) => ({ algo: "sha256", bytes: new Uint8Array(Buffer.from(hex, "hex")) }) as const;
-  const sign: ItemSigner = (hex) => signHash(hashOf(hex), privateKey);
-  const verify: ItemVerifier = (signature, hex) => verifyHash(hashOf(hex), signature, publicKey);
+  const sign: ItemSigner = (hex) => rsaSigner(privateKey)(hashOf(hex));
+  const verify: ItemVerifier = (signature, hex) => rsaVerifier(publicKey)(hashOf(hex), signature);
 
   test("of what was signed are accepted", () => {
     withStoreFixture((fixture) => {
@@ -237,7 +237,7 @@ describe("signatures", () => {
         privateKeyEncoding: { type: "pkcs1", format: "pem" },
         publicKeyEncoding: { type: "spki", format: "pem" },
       });
-      const foreign = exported(store, [first], (hex) => signHash(hashOf(hex), other.privateKey));
+      const foreign = exported(store, [first], (hex) => rsaSigner(other.privateKey)(hashOf(hex)));
       forget(store, paths);
       const refused = (stream: Uint8Array, text: RegExp) => {
         assert.throws(

@@ -4,7 +4,7 @@
  */
 import { SiloError } from "../../error.ts";
 import { type Hash, parseBareHash } from "../../formats/hash.ts";
-import { signHash, verifyHash } from "../../formats/rsa-signature.ts";
+import { rsaSigner, rsaVerifier } from "../../formats/rsa-signature.ts";
 import type { ItemSigner } from "../../store/export.ts";
 import type { ItemVerifier } from "../../store/import.ts";
 import { O_RDONLY, open, readSmallFile, withDescriptor } from "../../sys/descriptor.ts";
@@ -20,19 +20,20 @@ export class KeyNotSecret extends SiloError {
 /** No PEM file comes near. Bytes. */
 const maxKeySize = 64 * 1024;
 
-/** @throws SystemError, KeyNotSecret; what it returns throws BadRsaKey */
+/** @throws SystemError, KeyNotSecret, BadRsaKey */
 export function itemSigner(confDir: string): ItemSigner {
   const file = `${confDir}/signing-key.sec`;
   const { mode } = withDescriptor(open(file, O_RDONLY), fstat);
   if (mode & 0o077) throw new KeyNotSecret(file);
-  const pem = readSmallFile(file, maxKeySize).toString("latin1");
-  return (hexDigest) => signHash(sha256(hexDigest), pem);
+  const sign = rsaSigner(readSmallFile(file, maxKeySize).toString("latin1"), file);
+  return (hexDigest) => sign(sha256(hexDigest));
 }
 
-/** @throws SystemError; what it returns throws BadRsaKey */
+/** @throws SystemError, BadRsaKey */
 export function itemVerifier(confDir: string): ItemVerifier {
-  const pem = readSmallFile(`${confDir}/signing-key.pub`, maxKeySize).toString("latin1");
-  return (signature, hexDigest) => verifyHash(sha256(hexDigest), signature, pem);
+  const file = `${confDir}/signing-key.pub`;
+  const verify = rsaVerifier(readSmallFile(file, maxKeySize).toString("latin1"), file);
+  return (signature, hexDigest) => verify(sha256(hexDigest), signature);
 }
 
 function sha256(hexDigest: string): Hash {
