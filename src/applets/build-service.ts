@@ -1,4 +1,5 @@
 /** What builds and fetches for a store: for the local one the scheduler with its helpers, put together; else the daemon. */
+import type { FailureLog } from "../build/build-run.ts";
 import { hookProgram } from "../build/hook-program.ts";
 import { localBuildService } from "../build/local-build-service.ts";
 import { fromText } from "../formats/byte-string.ts";
@@ -15,8 +16,7 @@ import { substituterProgram, substituterPrograms } from "../substitute/substitut
 
 export interface BuildServiceOptions {
   readonly env: Environment;
-  /** Are builders' lines shown as they come? */
-  readonly buildOutput: "shown" | "hidden";
+  readonly failureLog: FailureLog;
   readonly buildTrace: "printed" | "not-printed";
 }
 
@@ -26,7 +26,7 @@ export interface OpenBuildService extends BuildService {
 }
 
 export function openBuildService(store: LocalStore, options: BuildServiceOptions): OpenBuildService {
-  const { env, buildOutput, buildTrace: trace } = options;
+  const { env, failureLog, buildTrace: trace } = options;
   const substituters = openSubstituters(store, env);
   const program = env["NIX_BUILD_HOOK"];
   const hook = program ? hookProgram(store, { program: fromText(program), env, trace }) : remoteBuilders(store, env);
@@ -35,7 +35,7 @@ export function openBuildService(store: LocalStore, options: BuildServiceOptions
     runBuilder: builderRunner({ warn: (text) => store.reporter.message("warning", `warning: ${fromText(text)}`) }),
     substituters,
     hook,
-    options: { callerEnv: env, failureLog: buildOutput === "shown" ? "none" : "tail", trace },
+    options: { callerEnv: env, failureLog, trace },
   });
   return {
     ...service,

@@ -19,8 +19,8 @@ export async function withBuilds<T>(
   try {
     const { openBuildService } = await import("./build-service.ts");
     const { buildTrace } = session.flags;
-    const buildOutput = session.talk().builderOutput === "only-of-failures" ? "hidden" : "shown";
-    const builds = openBuildService(store.local, { env: session.io.env, buildOutput, buildTrace });
+    const failureLog = session.talk().builderOutput === "only-of-failures" ? "silo log" : "none";
+    const builds = openBuildService(store.local, { env: session.io.env, failureLog, buildTrace });
     try {
       return await use(builds, controller.signal);
     } finally {

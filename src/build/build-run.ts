@@ -26,11 +26,13 @@ export interface BuildHelpers {
   readonly options: BuildOptions;
 }
 
+/** What a failure shows of the log: nothing, as it was shown when it came, or its end and the command that prints it whole. */
+export type FailureLog = "none" | "silo log" | "nix log";
+
 export interface BuildOptions {
   /** Of whoever asks: TMPDIR, `impureEnvVars`, what hooks inherit. */
   readonly callerEnv: Environment;
-  /** `tail`: a failure shows the end of the log, which nobody has seen; `none`: the log was shown as it came. */
-  readonly failureLog: "tail" | "none";
+  readonly failureLog: FailureLog;
   /** The lines of Nix 1.7's `--print-build-trace`. */
   readonly trace: "printed" | "not-printed";
 }

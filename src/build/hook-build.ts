@@ -86,7 +86,7 @@ async function buildThere(
     run.signal.throwIfAborted();
     if (result.kind === "built") return;
     watch.finish();
-    const tail = run.options.failureLog === "tail" ? printTail(watch.tail, shown) : "";
+    const tail = printTail(run.options.failureLog, watch.tail, shown);
     const isTransient = result.kind === "permanent" && isFixedOutput(drv);
     const status = isTransient ? "transient-failure" : statusOf[result.kind];
     const message = `builder for '${shown}' ${result.reason}${tail}`;

@@ -21,7 +21,7 @@ import { exists } from "../sys/names.ts";
 import { BuildFailure } from "./build-failure.ts";
 import { type BuildDirectory, buildDirectoryParent, makeBuildDirectory } from "./build-directory.ts";
 import { openBuildLog } from "./build-log.ts";
-import { type BuildRun, traceBuild } from "./build-run.ts";
+import { type BuildRun, type FailureLog, traceBuild } from "./build-run.ts";
 import { builderEnvironment } from "./builder-environment.ts";
 import { canBuildHere, type DerivationAttributes, requiredSystemFeatures } from "./derivation-attributes.ts";
 import { LogWatch } from "./log-watch.ts";
@@ -256,16 +256,16 @@ function failureOf(
   const how = exit.kind === "exited" ? printExit(exit.status, null) : printExit(undefined, exit.signal);
   const isDiskFull = [run.store.realStoreDir, spec.buildDir].some(isNearlyFull);
   let message = `builder for '${shown}' ${how}`;
-  if (run.options.failureLog === "tail") message += printTail(tail, shown);
+  message += printTail(run.options.failureLog, tail, shown);
   if (isDiskFull) message += "\nnote: build failure may have been caused by lack of free disk space";
   return new BuildFailure(isFixedOutput(drv) || isDiskFull ? "transient-failure" : "permanent-failure", message);
 }
 
 /** @param shown the derivation's full path */
-export function printTail(tail: readonly ByteString[], shown: string): string {
-  if (tail.length === 0) return "";
+export function printTail(failureLog: FailureLog, tail: readonly ByteString[], shown: string): string {
+  if (failureLog === "none" || tail.length === 0) return "";
   const lines = tail.map((line) => `> ${plainText(line)}\n`).join("");
-  return `;\nlast ${tail.length} log lines:\n${lines}For full logs, run 'silo log ${shown}'.`;
+  return `;\nlast ${tail.length} log lines:\n${lines}For full logs, run '${failureLog} ${shown}'.`;
 }
 
 /** Bytes below which a failed build may have wanted more. */

@@ -122,19 +122,26 @@ async function play(maker: Maker, store: TempStore) {
       const { status, stdout, stderr } = store.run("nix", program, args, { env: { NIX_REMOTE: "daemon" } });
       const output = stdout.toString("latin1");
       if (name !== "") values.set(name, output.trim().split("\n")[0]!);
-      results.push({ command: [program, ...words].join(" "), status, output: normalise(output), said: said(stderr) });
+      results.push({
+        command: [program, ...words].join(" "),
+        status,
+        output: normalise(output),
+        said: said(program, stderr),
+      });
     }
   });
   return { results, database: await settledDatabase(store) };
 }
 
 /** Wording may differ; that there is an error, and what is built, may not. */
-function said(stderr: string): unknown {
+function said(program: string, stderr: string): unknown {
   const lines = normalise(stderr).split("\n");
   return {
     isError: lines.some((line) => line.startsWith("error:")),
     built: lines.filter((line) => line.startsWith("building '") || line.startsWith("copying path")),
     logs: lines.filter((line) => ["building", "failing"].includes(line)),
+    // Those that were shown the log as it came are not told where it is.
+    advice: program === "nix" ? lines.filter((line) => line.includes("For full logs")) : [],
   };
 }
 

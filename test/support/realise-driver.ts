@@ -75,7 +75,7 @@ async function main(): Promise<void> {
     runBuilder: plainRunner,
     substituters: [],
     hook: undefined,
-    options: { callerEnv: process.env, failureLog: logs === "shown" ? "none" : "tail", trace },
+    options: { callerEnv: process.env, failureLog: logs === "shown" ? "none" : "silo log", trace },
   });
   try {
     const targets = paths.map((text): DerivedPath => {

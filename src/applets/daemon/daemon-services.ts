@@ -17,7 +17,8 @@ export function daemonServices(store: LocalStore, env: Environment, buildOutput:
 
   function openBuilds(): Promise<OpenBuildService> {
     opened ??= import("../build-service.ts").then(({ openBuildService }) => {
-      builds = openBuildService(store, { env, buildOutput, buildTrace: "not-printed" });
+      const failureLog = buildOutput === "shown" ? "none" : "nix log"; // clients that see no lines are those of Nix 2
+      builds = openBuildService(store, { env, failureLog, buildTrace: "not-printed" });
       return builds;
     });
     return opened;

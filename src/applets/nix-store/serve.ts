@@ -52,7 +52,7 @@ function servedBuilds(session: Session, store: Store) {
         settings: settingsForClient(store.local.settings, settings),
         reporter: buildersOnly(session.reporter),
       };
-      const options = { env: session.io.env, buildOutput: "shown", buildTrace: "not-printed" } as const;
+      const options = { env: session.io.env, failureLog: "none", buildTrace: "not-printed" } as const;
       current = { settings, service: openBuildService(served, options) };
       return current.service;
     },

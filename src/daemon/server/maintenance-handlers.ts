@@ -62,7 +62,7 @@ export const maintenanceHandlers = {
         await session.interruptible((signal) => services.build.repairPath(path, signal));
       } catch (error) {
         if (!(error instanceof SiloError) || error.code === "client-gone") throw error;
-        session.reporter.message("warning", `warning: ${error.message}`);
+        session.reporter.message("error", `error: ${error.message}`);
         failed++;
       }
     }
