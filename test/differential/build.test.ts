@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -10,9 +10,9 @@ import {
   busybox,
   type Maker,
   makeDerivation,
-  openPeerStore,
   type PeerStore,
   skipWithoutBusybox,
+  withPeerStore,
   withPeers,
 } from "../support/peer-stores.ts";
 import { deleteTree } from "../../src/sys/delete-tree.ts";
@@ -262,14 +262,12 @@ function realiseWithUsers(users: string, store: PeerStore, maker: Maker, args: r
 }
 
 describe("build users", { skip: skip || skipWithoutUsers }, () => {
-  function withUsers(use: (users: string, store: PeerStore) => void): void {
+  async function withUsers(use: (users: string, store: PeerStore) => void): Promise<void> {
     const users = makeUsers();
-    const dir = mkdtempSync(join(realpathSync(tmpdir()), "silo-users-"));
     try {
-      use(users, openPeerStore(dir, "build-users-group = silobld\n"));
+      await withPeerStore((store) => use(users, store), "build-users-group = silobld\n");
     } finally {
       deleteTree(users);
-      deleteTree(dir);
     }
   }
 

@@ -56,6 +56,16 @@ export function withPeers<T>(use: (store: PeerStore, maker: Maker) => T, conf = 
   return results as [T, T];
 }
 
+/** Runs `use` with a store, which is removed afterwards. */
+export async function withPeerStore(use: (store: PeerStore) => void | Promise<void>, conf = ""): Promise<void> {
+  const dir = mkdtempSync(join(realpathSync(tmpdir()), "silo-build-"));
+  try {
+    await use(openPeerStore(dir, conf));
+  } finally {
+    deleteTree(dir);
+  }
+}
+
 export function openPeerStore(dir: string, conf: string): PeerStore {
   mkdirSync(join(dir, "conf"), { recursive: true });
   mkdirSync(join(dir, "tmp"));
