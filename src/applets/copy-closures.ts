@@ -33,7 +33,9 @@ export async function copy(
   );
   const { io, settings, reporter } = session;
   const connectTimeoutMs = settings.get("connect-timeout") * 1000;
-  const machine = remoteMachine(address, storeDir, { env: io.env, reporter, connectTimeoutMs, attempts: 3 });
+  const stalledTimeoutMs = settings.get("stalled-download-timeout") * 1000;
+  const connection = { env: io.env, reporter, connectTimeoutMs, stalledTimeoutMs, attempts: 3 };
+  const machine = remoteMachine(address, storeDir, connection);
   try {
     if (location.kind === "daemon") {
       return await copyThroughDaemon(session, location.socket, machine, direction, roots, options);

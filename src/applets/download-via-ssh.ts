@@ -50,7 +50,8 @@ export const downloadViaSsh: Applet = {
     const { storeDir } = directories;
     const address = oldSubstituterAddress(toText(host));
     const connectTimeoutMs = settings.get("connect-timeout") * 1000;
-    const options = { env: io.env, reporter: silentReporter, connectTimeoutMs, attempts: 2 };
+    const stalledTimeoutMs = settings.get("stalled-download-timeout") * 1000;
+    const options = { env: io.env, reporter: silentReporter, connectTimeoutMs, stalledTimeoutMs, attempts: 2 };
     const machine = remoteMachine(address, storeDir, options);
     try {
       const [mode, path, destination] = args;

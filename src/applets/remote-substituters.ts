@@ -33,6 +33,7 @@ function lazySubstituter(store: LocalStore, address: RemoteStoreAddress, env: En
         env,
         reporter,
         connectTimeoutMs: settings.get("connect-timeout") * 1000,
+        stalledTimeoutMs: settings.get("stalled-download-timeout") * 1000,
         attempts: 2,
       }),
     );

@@ -10,7 +10,7 @@ import { streamProcess } from "./stream-process.ts";
 import { openWorkerClient } from "./worker/client.ts";
 import { workerStore } from "./worker/worker-store.ts";
 
-const greetingTimeoutMs = 60_000;
+const timeouts = { greetingMs: 60_000, stalledMs: 0 };
 
 export class DaemonNotThere extends SiloError {
   readonly code = "daemon-not-there";
@@ -30,5 +30,5 @@ export async function openDaemonEnd(socketPath: string, storeDir: StoreDir): Pro
   const stderr = new PassThrough();
   stderr.end();
   const streams = { stdin: socket, stdout: socket, stderr, ended, kill: () => void socket.destroy() };
-  return workerStore(await openWorkerClient(streamProcess("daemon", streams), storeDir, greetingTimeoutMs));
+  return workerStore(await openWorkerClient(streamProcess("daemon", streams), storeDir, timeouts));
 }

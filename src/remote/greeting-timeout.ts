@@ -2,6 +2,14 @@
 import { SiloError } from "../error.ts";
 import type { RemoteProcess } from "./remote-process.ts";
 
+/** How long the other end may take. Milliseconds. */
+export interface Timeouts {
+  /** Until it greets. */
+  readonly greetingMs: number;
+  /** Until something comes where nothing keeps it; 0 for no limit. */
+  readonly stalledMs: number;
+}
+
 export class NoGreeting extends SiloError {
   readonly code = "no-greeting";
   constructor(

@@ -4,6 +4,7 @@
  */
 import type { Environment } from "../store/directories.ts";
 import type { Reporter } from "../store/reporter.ts";
+import type { Timeouts } from "./greeting-timeout.ts";
 import { startLocally } from "./local-process.ts";
 import type { RemoteProcess } from "./remote-process.ts";
 import { CannotConnect, connectSsh, type SshConnection, TooManyChannels } from "./ssh/connection.ts";
@@ -12,8 +13,8 @@ import type { RemoteStoreAddress } from "./store-uri.ts";
 
 export interface MachineConnections {
   readonly name: string;
-  /** How long a program that was started may take to greet. Milliseconds. */
-  readonly greetingTimeoutMs: number;
+  /** For programs that were started. */
+  readonly timeouts: Timeouts;
   /** @param onStderr told of what the program writes to its standard error @throws (rejects) CannotConnect and its neighbours */
   start(command: string, onStderr?: (chunk: Uint8Array) => void): Promise<RemoteProcess>;
   close(): void;
@@ -24,6 +25,8 @@ export interface ConnectionOptions {
   readonly reporter: Reporter;
   /** 0 for what ssh's configuration says. */
   readonly connectTimeoutMs: number;
+  /** For answers that need no work over there; 0 for no limit. */
+  readonly stalledTimeoutMs: number;
   /** How often to try, with growing pauses between. */
   readonly attempts: number;
 }
@@ -37,11 +40,14 @@ const usualGreetingTimeoutMs = 60_000;
 /** Connects when the first program is started. */
 export function machineConnections(address: RemoteStoreAddress, options: ConnectionOptions): MachineConnections {
   const { name } = address;
-  const greetingTimeoutMs = options.connectTimeoutMs || usualGreetingTimeoutMs;
+  const timeouts = {
+    greetingMs: options.connectTimeoutMs || usualGreetingTimeoutMs,
+    stalledMs: options.stalledTimeoutMs,
+  };
   if (address.isHere) {
     return {
       name,
-      greetingTimeoutMs,
+      timeouts,
       start: async (command, onStderr) => startLocally(name, command, options.env, onStderr),
       close() {},
     };
@@ -79,7 +85,7 @@ export function machineConnections(address: RemoteStoreAddress, options: Connect
 
   return {
     name,
-    greetingTimeoutMs,
+    timeouts,
     async start(command, onStderr) {
       for (let tries = 1; ; tries++) {
         const connection = open.find((each) => each.isOpen && !full.has(each)) ?? (await newConnection());

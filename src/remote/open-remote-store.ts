@@ -44,7 +44,7 @@ async function openServe(
   onStderr?: OnStderr,
 ) {
   const process = await machine.start(remoteCommand(address), onStderr);
-  return serveStore(await openServeClient(process, storeDir, machine.greetingTimeoutMs));
+  return serveStore(await openServeClient(process, storeDir, machine.timeouts));
 }
 
 async function openWorker(
@@ -58,7 +58,7 @@ async function openWorker(
     import("./worker/worker-store.ts"),
   ]);
   const process = await machine.start(remoteCommand(address), onStderr);
-  return workerStore(await openWorkerClient(process, storeDir, machine.greetingTimeoutMs));
+  return workerStore(await openWorkerClient(process, storeDir, machine.timeouts));
 }
 
 async function openOld(

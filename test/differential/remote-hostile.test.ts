@@ -12,7 +12,7 @@ const skip = skipWithoutSshd || skipWithoutNix;
 const server = join(dirname(fileURLToPath(import.meta.url)), "../support/hostile-server.ts");
 
 async function withPair(use: (pair: RemotePair) => void | Promise<void>): Promise<void> {
-  const pair = await startRemotePair("silo");
+  const pair = await startRemotePair("silo", { nixConf: ["system-features = far"] });
   try {
     await use(pair);
   } finally {
@@ -83,3 +83,35 @@ test("what a machine says that it has built", { skip }, () =>
     }
   }),
 );
+
+for (const lie of ["hang", "endless-stderr", "hang-in-nar"]) {
+  test(`a machine that greets and then says nothing: ${lie}`, { skip }, () =>
+    withPair((pair) => {
+      const conf = (...lines: string[]) =>
+        writeFileSync(
+          join(pair.here.dir, "conf", "nix.conf"),
+          ["build-users-group =", "substitute = false", "stalled-download-timeout = 2", ...lines, ""].join("\n"),
+        );
+      conf();
+      const path = `${pair.here.storeDir}/0123456789abcdfghijklmnpqrsvwxyz-wanted`;
+      const copy = pair.run("silo", "nix-copy-closure", ["--from", liar(pair, lie), path]);
+      assert.equal(copy.status, 1, copy.stderr);
+      assert.match(copy.stderr, /^error: 'ssh:\/\/machine.*' does not answer: nothing came for 2 seconds$/m);
+      assert.deepEqual(storeContents(pair), []);
+
+      const made = pair.run("nix", "nix-instantiate", [
+        "-E",
+        `derivation { name = "out"; system = builtins.currentSystem; builder = "/bin/sh"; requiredSystemFeatures = ["far"]; src = builtins.toFile "s" "x"; args = [ "-c" "echo done > $out" ]; }`,
+      ]);
+      const systems = "x86_64-linux,aarch64-linux";
+      conf(
+        "max-jobs = 0",
+        "system-features = far",
+        `builders = ${liar(pair, lie)} ${systems} - 1 9 far ; ssh://machine ${systems} - 1 1 far`,
+      );
+      const build = pair.run("silo", "nix-store", ["-r", made.stdout.trim()]);
+      assert.equal(build.status, 0, build.stderr);
+      assert.match(build.stderr, /cannot build on 'ssh:\/\/machine\?.*': .*nothing came for 2 seconds/);
+    }),
+  );
+}

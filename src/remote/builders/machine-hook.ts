@@ -167,11 +167,17 @@ async function buildInConversation(
       pending: choice.pending,
       substitute: store.settings.get("builders-use-substitutes") ? ("use" as const) : ("no" as const),
       async takeSlot() {
-        const giveBack = await choice.takeSlot(signal);
-        return () => {
-          giveBack();
+        const giveBackSlot = await choice.takeSlot(signal);
+        let isTaken = true;
+        const giveBack = () => {
+          if (isTaken) giveBackSlot();
+          isTaken = false;
           uncount();
         };
+        // Nobody waits for what a machine that hangs makes of it.
+        if (signal.aborted) giveBack();
+        else signal.addEventListener("abort", giveBack, { once: true });
+        return giveBack;
       },
     };
     const log = (text: ByteString) => onLog(Buffer.from(text, "latin1"));

@@ -22,6 +22,7 @@ export function openMachines(store: LocalStore, options: OpenMachinesOptions): B
     env: options.env,
     reporter,
     connectTimeoutMs: settings.get("connect-timeout") * 1000,
+    stalledTimeoutMs: settings.get("stalled-download-timeout") * 1000,
     attempts: 1,
   };
   return machines.flatMap((machine) => {

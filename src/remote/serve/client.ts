@@ -18,8 +18,9 @@ import { WireWriter } from "../../formats/wire.ts";
 import type { WireContext } from "../../formats/worker-protocol/wire-type.ts";
 import { extensionMarker } from "../delta/extension.ts";
 import { coalescingWriter } from "../coalescing-writer.ts";
-import { withGreetingTimeout } from "../greeting-timeout.ts";
-import type { RemoteProcess } from "../remote-process.ts";
+import { type Timeouts, withGreetingTimeout } from "../greeting-timeout.ts";
+import { impatientReader } from "../impatient-reader.ts";
+import type { RemoteProcess, RemoteReader } from "../remote-process.ts";
 
 type RequestFor<N extends CommandName> = CommandRequest<(typeof commands)[N]>;
 type ReplyFor<N extends CommandName> = CommandReply<(typeof commands)[N]>;
@@ -33,6 +34,8 @@ export interface ServeClient {
   call<N extends CommandName>(name: N, request: RequestFor<N>): Promise<ReplyFor<N>>;
   /** Sends what `body` hands on as one piece of the conversation. Rejects when the conversation is over. */
   send(body: (write: (bytes: Uint8Array) => Promise<void> | undefined) => Promise<void>): Promise<void>;
+  /** For answers that come at once. */
+  readonly impatient: RemoteReader;
   /** Reads the next answer that nobody waits for yet. */
   receive<T>(read: (process: RemoteProcess) => Promise<T>): Promise<T>;
   close(): void;
@@ -47,9 +50,9 @@ export class OldServeProtocol extends SiloError {
 export async function openServeClient(
   process: RemoteProcess,
   storeDir: StoreDir,
-  timeoutMs: number,
+  timeouts: Timeouts,
 ): Promise<ServeClient> {
-  const version = await withGreetingTimeout(process, timeoutMs, async () => {
+  const version = await withGreetingTimeout(process, timeouts.greetingMs, async () => {
     await process.write(encodeClientGreeting());
     return run(readServerGreeting(), process.reader);
   });
@@ -66,6 +69,7 @@ export async function openServeClient(
   let answers: Promise<unknown> = Promise.resolve();
   let sending: Promise<unknown> = Promise.resolve();
   const write = coalescingWriter(process);
+  const impatient = impatientReader(process, timeouts.stalledMs);
 
   function receive<T>(read: (process: RemoteProcess) => Promise<T>): Promise<T> {
     const answer = answers.then(async () => {
@@ -97,8 +101,9 @@ export async function openServeClient(
     const writer = new WireWriter().u64(command.code);
     command.request.write(writer, request, context);
     const sent = send(async (write) => write(writer.take()));
+    const reader = mayTakeTime(name, request) ? process.reader : impatient;
     const [reply] = await Promise.all([
-      receive(({ reader }) => run(command.reply.read(context, "reply") as Codec<ReplyFor<N>>, reader)),
+      receive(() => run(command.reply.read(context, "reply") as Codec<ReplyFor<N>>, reader)),
       sent,
     ]);
     return reply;
@@ -108,5 +113,18 @@ export async function openServeClient(
     (valid) => valid.includes(extensionMarker),
     () => false, // the next request says what is wrong
   );
-  return { name: process.name, minor, context, isSilo, call, send, receive, close: () => process.end() };
+  return { name: process.name, minor, context, isSilo, call, send, impatient, receive, close: () => process.end() };
+}
+
+/** Building and fetching do. */
+function mayTakeTime<N extends CommandName>(name: N, request: RequestFor<N>): boolean {
+  switch (name) {
+    case "queryPathInfos":
+    case "queryClosure":
+      return false;
+    case "queryValidPaths":
+      return (request as RequestFor<"queryValidPaths">).substitute;
+    default:
+      return true;
+  }
 }

@@ -208,7 +208,7 @@ export function serveStore(client: ServeClient): RemoteStore {
   function request(message: Uint8Array): (body: (reader: RemoteReader) => Promise<void>) => Promise<void> {
     const { promise: body, resolve: start } = Promise.withResolvers<(reader: RemoteReader) => Promise<void>>();
     const sent = client.send(async (write) => write(message));
-    const done = client.receive(async ({ reader }) => (await body)(reader));
+    const done = client.receive(async () => (await body)(client.impatient));
     done.catch(() => {});
     sent.catch(() => {});
     return async (read) => {

@@ -14,7 +14,8 @@ import type { WireContext } from "../../formats/worker-protocol/wire-type.ts";
 import { SiloError } from "../../error.ts";
 import { coalescingWriter } from "../coalescing-writer.ts";
 import type { RemoteProcess, RemoteReader } from "../remote-process.ts";
-import { withGreetingTimeout } from "../greeting-timeout.ts";
+import { type Timeouts, withGreetingTimeout } from "../greeting-timeout.ts";
+import { impatientReader } from "../impatient-reader.ts";
 
 export interface WorkerClient {
   readonly name: string;
@@ -30,6 +31,8 @@ export interface Transfer {
   readonly upload?: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   /** Reads what follows the reply. */
   readonly download?: (reader: RemoteReader) => Promise<void>;
+  /** Has the daemon nothing to do for it that takes time? Then silence is a failure. */
+  readonly answer?: "prompt";
   /** Told of lines that builders print. */
   readonly onLog?: (line: ByteString) => void;
 }
@@ -54,11 +57,11 @@ const buildLogLine = 101;
 export async function openWorkerClient(
   process: RemoteProcess,
   storeDir: StoreDir,
-  timeoutMs: number,
+  timeouts: Timeouts,
 ): Promise<WorkerClient> {
   const { name, reader } = process;
   const write = coalescingWriter(process);
-  const hello = await withGreetingTimeout(process, timeoutMs, () =>
+  const hello = await withGreetingTimeout(process, timeouts.greetingMs, () =>
     run(
       greetServer((bytes) => void process.write(bytes)?.catch(() => {})),
       reader,
@@ -66,14 +69,15 @@ export async function openWorkerClient(
   );
   const { minor, features, trust } = hello;
   const context: WireContext = { storeDir, minor, features };
+  const impatient = impatientReader(process, timeouts.stalledMs);
   let failure: unknown;
   let answers: Promise<unknown> = Promise.resolve();
   let sending: Promise<unknown> = Promise.resolve();
 
   /** Up to the end of what the daemon says about one request. @throws RemoteFailure */
-  async function listen(onLog?: (line: ByteString) => void): Promise<void> {
+  async function listen(from: RemoteReader, onLog?: (line: ByteString) => void): Promise<void> {
     for (;;) {
-      const message = await run(readMessage(context), reader);
+      const message = await run(readMessage(context), from);
       switch (message.kind) {
         case "last":
           return;
@@ -121,13 +125,14 @@ export async function openWorkerClient(
     return sent;
   }
 
-  await inTurn(() => listen()); // the store over there could be opened
+  await inTurn(() => listen(impatient)); // the store over there could be opened
 
   return {
     name,
     context,
     trust,
-    call(operation, request, { upload, download, onLog } = {}) {
+    call(operation, request, { upload, download, answer, onLog } = {}) {
+      const from = answer === "prompt" ? impatient : reader;
       let stopped = false;
       const sent = send(async () => {
         const writer = new WireWriter().u64(operation.code);
@@ -145,15 +150,15 @@ export async function openWorkerClient(
       sent.catch(() => {});
       return inTurn(async () => {
         try {
-          await listen(onLog);
+          await listen(from, onLog);
         } catch (error) {
           stopped = true;
           await sent;
           throw error;
         }
         await sent;
-        const reply = await run(operation.reply.read(context, "reply"), reader);
-        await download?.(reader);
+        const reply = await run(operation.reply.read(context, "reply"), from);
+        await download?.(from);
         return reply;
       });
     },

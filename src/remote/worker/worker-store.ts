@@ -34,7 +34,7 @@ export function workerStore(client: WorkerClient): RemoteStore {
     const infos = new Map<StorePath, RemotePathInfo>();
     await Promise.all(
       paths.map(async (path) => {
-        const info = await call(operations.queryPathInfo, { path });
+        const info = await call(operations.queryPathInfo, { path }, { answer: "prompt" });
         if (info !== undefined) infos.set(path, { ...info, path, ultimate: false, registrationTimeSec: 0 });
       }),
     );
@@ -106,7 +106,14 @@ export function workerStore(client: WorkerClient): RemoteStore {
 
   function request(path: StorePath): (body: (reader: RemoteReader) => Promise<void>) => Promise<void> {
     const { promise: body, resolve: start } = Promise.withResolvers<(reader: RemoteReader) => Promise<void>>();
-    const done = call(operations.narFromPath, { path }, { download: async (reader) => (await body)(reader) });
+    const done = call(
+      operations.narFromPath,
+      { path },
+      {
+        answer: "prompt",
+        download: async (reader) => (await body)(reader),
+      },
+    );
     done.catch(() => {});
     return async (read) => {
       start(read);
@@ -120,7 +127,11 @@ export function workerStore(client: WorkerClient): RemoteStore {
     async queryValidPaths(paths, { roots, substitute }) {
       const rooted = roots === "take" ? paths.map((path) => call(operations.addTempRoot, { path })) : [];
       const isAsked = substitute === "use" && minor >= withSubstituteFlag;
-      const valid = call(operations.queryValidPaths, { paths, substitute: isAsked });
+      const valid = call(
+        operations.queryValidPaths,
+        { paths, substitute: isAsked },
+        isAsked ? {} : { answer: "prompt" },
+      );
       await Promise.all(rooted);
       return new Set(await valid);
     },
