@@ -276,7 +276,7 @@ test("verify tells of what is missing and what was changed", () => {
     const { status, stderr, stdout } = store.run("silo", "nix-store", ["--verify", "--check-contents", "--repair"]);
     assert.deepEqual([status, stdout.length], [1, 0]);
     assert.ok(stderr.includes(`path '${known}' was modified!`), stderr);
-    assert.ok(stderr.includes(`warning: cannot repair path '${known}'\n`), stderr);
+    assert.ok(stderr.includes(`error: cannot repair path '${known}'\n`), stderr);
     assert.ok(stderr.endsWith("warning: not all store errors were fixed\n"), stderr);
   });
 });

@@ -65,7 +65,7 @@ function repair(session: Session, store: Store, paths: readonly StorePath[]): Pr
         await builds.repairPath(path, signal);
       } catch (error) {
         if (signal.aborted || !(error instanceof SiloError)) throw error;
-        session.reporter.message("warning", `warning: ${error.message}`);
+        session.reporter.message("error", `error: ${error.message}`);
         verdict = "errors";
       }
     }
