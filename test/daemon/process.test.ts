@@ -8,6 +8,9 @@ import { describe, test } from "node:test";
 import { encodeNar } from "../../src/formats/nar/tree.ts";
 import { WireWriter } from "../../src/formats/wire.ts";
 import { encodeFrameHeader } from "../../src/formats/worker-protocol/framed.ts";
+import { close, read, writeAll } from "../../src/sys/descriptor.ts";
+import { poll } from "../../src/sys/poll.ts";
+import { connectUnix } from "../../src/sys/unix-socket.ts";
 import { greeting } from "../support/daemon-conversation.ts";
 import { answers, type RunningDaemon, settledDatabase, startDaemon, withDaemon } from "../support/running-daemon.ts";
 import { siloProgram } from "../support/silo-binary.ts";
@@ -62,6 +65,16 @@ async function hear(socket: string, minor = 34): Promise<string> {
   connection.on("error", () => {});
   await once(connection, "close");
   return Buffer.concat(parts).toString("latin1");
+}
+
+/** Hangs up when the server waits for a request, without having read its last word: that is no end of file for the server, but an error. */
+function leaveWithoutReading(socket: string): void {
+  const fd = connectUnix(socket);
+  writeAll(fd, greeting(34));
+  const versions = 16 + 16; // bytes
+  for (let left = versions; left > 0; left--) assert.equal(read(fd, Buffer.alloc(1)), 1);
+  poll([{ fd, wait: "readable" }]);
+  close(fd);
 }
 
 async function connected(socket: string): Promise<Socket> {
@@ -164,6 +177,8 @@ describe("who connects", () => {
       await withDaemon("silo", store, async (daemon) => {
         addHello(store);
         await daemon.waitForLog(/accepted connection from pid [0-9]+, user root \(trusted\)/);
+        leaveWithoutReading(daemon.socket);
+        await daemon.waitForLog(/^pid [0-9]+, user root: the client has disconnected$/m);
         for (const kind of ["profiles", "gcroots"]) {
           const { mode, uid } = statSync(`${store.stateDir}/${kind}/per-user/root`);
           assert.deepEqual([mode & 0o7777, uid], [0o755, 0]);

@@ -8,6 +8,7 @@ import { close, O_RDWR, open, read, writeAll } from "../../sys/descriptor.ts";
 import { fdReader } from "../../sys/fd-reader.ts";
 import { isHungUp, poll } from "../../sys/poll.ts";
 import { check, tryCall } from "../../sys/syscall.ts";
+import { isSystemError } from "../../sys/system-error.ts";
 import { limitAccept, peerCredentials, shutdownWriting, tryAccept } from "../../sys/unix-socket.ts";
 import { type AcceptedPeer, type Decision, decodeLine, encodeLine } from "./hand-over.ts";
 import { type Connection, refuseConnection } from "./serve-connection.ts";
@@ -62,7 +63,9 @@ export async function runConnectionProcess({ prepare, serve, log }: ConnectionOp
   } catch (error) {
     if (!(error instanceof SiloError)) throw error;
     // A client that goes away before it has said anything is no news.
-    if (!(error instanceof UnexpectedEnd)) log(error.message);
+    const who = `pid ${peer.pid}, user ${decision.user}`;
+    if (isSystemError(error, "ECONNRESET")) log(`${who}: the client has disconnected`);
+    else if (!(error instanceof UnexpectedEnd)) log(`${who}: ${error.message}`);
   }
   sayFarewell(socket);
 }
