@@ -28,6 +28,8 @@ export interface SupervisorOptions {
 
 /** Processes that wait for a client. */
 const waitingProcesses = 2;
+/** The next process starts so much later, when whoever asks little has its answer: starting takes a processor for as long. */
+const refillMs = 12;
 /** Of the clients that are served at once, so many only if they are trusted: others cannot lock the administrator out. */
 const keptForTrusted = 8;
 /** Clients that are told at once why they are refused, which may take seconds; more of them are only disconnected. */
@@ -65,7 +67,8 @@ export function supervise(options: SupervisorOptions): Promise<number> {
       if (!text.endsWith("\n")) return;
       waiting.delete(child);
       decideFor(child, decodeLine<AcceptedPeer>(text));
-      setImmediate(fill); // the client first
+      if (waiting.size === 0) fill();
+      else setTimeout(fill, refillMs);
     });
     child.stdin!.on("error", () => {}); // it has ended, which is noticed below
     child.on("error", (error) => log(`cannot start a process for connections: ${error.message}`));
