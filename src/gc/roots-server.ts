@@ -15,7 +15,7 @@ import { isSystemError } from "../sys/system-error.ts";
 import { listenUnix, tryAccept, trySendNow } from "../sys/unix-socket.ts";
 
 export interface RootsServer {
-  /** Takes in all roots that have arrived. Returns at once. */
+  /** Takes in roots that have arrived. Returns soon; what is left over waits for the next call. */
   serve(): void;
   /** Ends all connections: clients try the lock again. */
   close(): void;
@@ -24,6 +24,10 @@ export interface RootsServer {
 const backlog = 128;
 /** A line without end is no path. Bytes. */
 const maxLine = 8192;
+/** Any user may connect, and descriptors are few. Those dropped for another connect again when they have something to say. */
+const maxClients = 256;
+/** Of the clients in one call: some may never stop talking. */
+const maxRounds = 16;
 
 interface Client {
   readonly fd: number;
@@ -46,9 +50,15 @@ export function startRootsServer(stateDir: string, onRoot: (path: string) => voi
     close(client.fd);
   }
 
+  function acceptAll(): void {
+    for (let i = 0; i < backlog && poll([{ fd: listenFd, wait: "readable" }], 0)[0]!.readable; i++) accept();
+  }
+
   function accept(): void {
     const fd = tryAccept(listenFd);
     if (fd >= 0) clients.add({ fd, pending: "" });
+    if (fd >= 0 && clients.size <= maxClients) return;
+    for (const oldest of clients) return drop(oldest);
   }
 
   function receive(client: Client): void {
@@ -71,7 +81,7 @@ export function startRootsServer(stateDir: string, onRoot: (path: string) => voi
 
   return {
     serve() {
-      for (;;) {
+      for (let round = 0; round < maxRounds; round++) {
         const waiting = [...clients];
         const found = poll(
           [listenFd, ...waiting.map(({ fd }) => fd)].map((fd) => ({ fd, wait: "readable" as const })),
@@ -81,7 +91,7 @@ export function startRootsServer(stateDir: string, onRoot: (path: string) => voi
         waiting.forEach((client, i) => {
           if (found[i + 1]!.readable) receive(client);
         });
-        if (found[0]!.readable) accept();
+        if (found[0]!.readable) acceptAll();
       }
     },
     close() {

@@ -103,6 +103,22 @@ describe("a collection that runs", () => {
       endless!.destroy();
     }));
 
+  test("is not stopped by clients without number, nor by some that never stop talking", () =>
+    withStoreFixture(async (fixture) => {
+      const { above } = filled(fixture);
+      const collection = await stopCollection(fixture, ["collect"]);
+      const silent = await Promise.all(Array.from({ length: 100 }, () => connected(fixture)));
+      const talking = await Promise.all([1, 2, 3].map(() => connected(fixture)));
+      const lines = `${fixture.storeDir}/${above}\n`.repeat(500);
+      for (const client of [...silent, ...talking]) client.on("error", () => {});
+      for (const client of talking) {
+        client.on("data", () => client.write(lines));
+        client.write(lines.repeat(20));
+      }
+      assert.equal((await collection.finish()).split(" ")[0], "1");
+      for (const client of [...silent, ...talking]) client.destroy();
+    }));
+
   for (const who of ["silo", "stock Nix"] as const) {
     test(`lets ${who} add a path meanwhile, and keeps it`, { skip: who === "silo" ? false : skipWithoutNix }, () =>
       withStoreFixture(async (fixture) => {

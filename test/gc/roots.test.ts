@@ -89,6 +89,21 @@ describe("links", () => {
       assert.deepEqual(dead(store), [`${fixture.storeDir}/${path}`]);
     }));
 
+  test("those of hostile users end nothing: circles, long names, directories deeper than a path can say", () =>
+    withStoreFixture((fixture) => {
+      const store = fixture.open();
+      const path = addOne(store, "object");
+      const kept = link(join(fixture.storeDir, path), join(store.stateDir, "gcroots", "zz-kept"));
+      const hostile = join(store.stateDir, "gcroots", "per-user", "mallory");
+      link("circle", join(hostile, "circle"));
+      link("circle/beyond", join(hostile, "through-circle"));
+      link("n".repeat(300), join(hostile, "long"));
+      const dig = 'for i in $(seq 25); do mkdir "$0" && cd -P "$0" || exit 1; done';
+      assert.equal(spawnSync("sh", ["-c", dig, "d".repeat(200)], { cwd: hostile }).status, 0);
+      assert.deepEqual(foundLinks(store), [`${kept} -> ${path}`]);
+      assert(fixture.messages.some((message) => message.includes("cannot read potential root")));
+    }));
+
   test("what may not be read is passed over", { skip: process.getuid?.() === 0 && "root may read everything" }, () =>
     withStoreFixture((fixture) => {
       const store = fixture.open();
@@ -169,6 +184,39 @@ describe("running processes", () => {
         closeSync(fd);
       }
     }),
+  );
+
+  test(
+    "are found wherever they are in a large environment, and a deep working directory ends nothing",
+    { skip: sleeper },
+    () =>
+      withStoreFixture(async (fixture) => {
+        fixture.open().close();
+        const name = (i: number) => `${String(i).padStart(32, "0")}-${"n".repeat(211 - 33)}`;
+        const names = Array.from({ length: 3000 }, (_, i) => name(i));
+        const env: Record<string, string> = {};
+        for (let i = 0; i < 30; i++) {
+          env[`V${i}`] = names
+            .slice(i * 100, i * 100 + 100)
+            .map((each) => `${fixture.storeDir}/${each}`)
+            .join(":");
+        }
+        const dig = 'for i in $(seq 25); do mkdir -p "$0" && cd -P "$0" || exit 1; done; echo; exec sleep 1000';
+        const child = spawn("sh", ["-c", dig, "d".repeat(200)], { cwd: fixture.dir, env: { ...process.env, ...env } });
+        try {
+          await once(child.stdout, "data");
+          const found = sources(fixture, child.pid!).filter((source) => source.startsWith("environ "));
+          assert.deepEqual(
+            found,
+            names.map((each) => `environ ${each}`),
+          );
+        } finally {
+          child.kill("SIGKILL");
+          await once(child, "exit");
+          // Too deep for paths to be removed by.
+          spawnSync("rm", ["-rf", join(fixture.dir, "d".repeat(200))]);
+        }
+      }),
   );
 
   test("keep their executable, also when it was replaced meanwhile", { skip: sleeper }, () =>

@@ -51,10 +51,16 @@ function scan(
       if (target !== undefined) onRoot(path, target);
     }
   } catch (error) {
-    if (!isSystemError(error, "EACCES", "ENOENT", "ENOTDIR")) throw error;
+    if (!isSystemError(error, "EACCES", "ENOENT", "ENOTDIR", ...leadsNowhere)) throw error;
     context.reporter.message("info", `cannot read potential root '${path}'`);
   }
 }
+
+/**
+ * Links that go in circles and names longer than the kernel takes, which any user may put below `per-user`: nobody can follow them, so
+ * they keep nothing, and must not keep others from collecting.
+ */
+const leadsNowhere = ["ELOOP", "ENAMETOOLONG"] as const;
 
 function scanLink(
   { storeDir, stateDir, reporter }: RootLinksContext,

@@ -7,7 +7,7 @@
  */
 import type { StoreDir, StorePath } from "../../formats/store-path.ts";
 import { tryParseStorePath } from "../../formats/store-path.ts";
-import { readSmallFile } from "../../sys/descriptor.ts";
+import { O_RDONLY, open, read, withDescriptor } from "../../sys/descriptor.ts";
 import { readDirectory } from "../../sys/directory.ts";
 import { exists, readlink } from "../../sys/names.ts";
 import { isSystemError } from "../../sys/system-error.ts";
@@ -15,16 +15,13 @@ import { isSystemError } from "../../sys/system-error.ts";
 /** @param onRoot told where a path was found, such as `/proc/123/exe`, valid or not @throws SystemError */
 export function findRuntimeRoots(storeDir: StoreDir, onRoot: (source: string, target: StorePath) => void): void {
   for (const file of kernelPrograms) {
-    unlessGone(() => scanText(storeDir, readSmallFile(file, maxFileSize), (target) => onRoot(file, target)));
+    unlessGone(() => scanFile(storeDir, file, scanText, (target) => onRoot(file, target)));
   }
   if (!exists("/proc/self")) return;
   for (const { name } of readDirectory("/proc")) {
     if (/^[0-9]+$/.test(name)) scanProcess(storeDir, `/proc/${name}`, onRoot);
   }
 }
-
-/** The environment of a process, or its list of mappings, is never larger. Bytes. */
-const maxFileSize = 256 * 1024 * 1024;
 
 const kernelPrograms = [
   "/proc/sys/kernel/modprobe",
@@ -43,22 +40,21 @@ function scanProcess(storeDir: StoreDir, directory: string, onRoot: (source: str
   unlessGone(() => {
     for (const { name } of readDirectory(`${directory}/fd`)) unlessGone(() => scanLink(`${directory}/fd/${name}`));
   });
-  unlessGone(() => {
-    const file = `${directory}/maps`;
-    scanMaps(storeDir, readSmallFile(file, maxFileSize), (target) => onRoot(file, target));
-  });
-  unlessGone(() => {
-    const file = `${directory}/environ`;
-    scanText(storeDir, readSmallFile(file, maxFileSize), (target) => onRoot(file, target));
-  });
+  for (const [name, scan] of [["maps", scanMaps] as const, ["environ", scanText] as const]) {
+    const file = `${directory}/${name}`;
+    unlessGone(() => scanFile(storeDir, file, scan, (target) => onRoot(file, target)));
+  }
 }
 
-/** A process that ends takes its files along (ENOENT, ESRCH); those of other users may be closed to us. */
+/**
+ * A process that ends takes its files along (ENOENT, ESRCH); those of other users may be closed to us; and a path longer than the kernel
+ * tells (ENAMETOOLONG) must not let any user end all collections.
+ */
 function unlessGone(look: () => void): void {
   try {
     look();
   } catch (error) {
-    if (!isSystemError(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) throw error;
+    if (!isSystemError(error, "ENOENT", "ESRCH", "EACCES", "EPERM", "ENAMETOOLONG")) throw error;
   }
 }
 
@@ -69,6 +65,36 @@ function scanPath(storeDir: StoreDir, path: string, onPath: (target: StorePath) 
   if (target !== undefined) onPath(target);
 }
 
+/** Tells each store path that begins in the first `end` bytes of a text. */
+type Scan = (storeDir: StoreDir, text: Buffer, end: number, onPath: (target: StorePath) => void) => void;
+
+/** Longer than a store path's name may be, with room to see where it ends. Bytes. */
+const longestName = 256;
+
+/**
+ * Far more than there can be, mostly: a process can have its environment be all of its memory. What is beyond keeps nothing. Bytes.
+ */
+const maxScanned = 256 * 1024 * 1024;
+
+/** In pieces, each with the end of the one before, so that no path is cut. */
+function scanFile(storeDir: StoreDir, file: string, scan: Scan, onPath: (target: StorePath) => void): void {
+  const overlap = storeDir.length + longestName;
+  const text = Buffer.allocUnsafe(overlap + 256 * 1024);
+  withDescriptor(open(file, O_RDONLY), (fd) => {
+    let kept = 0;
+    for (let scanned = 0; scanned < maxScanned; ) {
+      const count = read(fd, text.subarray(kept));
+      const size = kept + count;
+      const end = count === 0 ? size : Math.max(0, size - overlap);
+      scan(storeDir, text.subarray(0, size), end, onPath);
+      if (count === 0) return;
+      text.copyWithin(0, end, size);
+      kept = size - end;
+      scanned += count;
+    }
+  });
+}
+
 const newline = 0x0a;
 const space = 0x20;
 const slash = 0x2f;
@@ -77,9 +103,9 @@ const slash = 0x2f;
  * Lines `address perms offset dev inode path`. A file that was replaced meanwhile, as optimising does, has ` (deleted)`
  * behind its path: the object around it is still in use.
  */
-function scanMaps(storeDir: StoreDir, maps: Buffer, onPath: (target: StorePath) => void): void {
+function scanMaps(storeDir: StoreDir, maps: Buffer, until: number, onPath: (target: StorePath) => void): void {
   const prefix = Buffer.from(` ${storeDir}/`, "latin1");
-  for (let at = maps.indexOf(prefix); at >= 0; at = maps.indexOf(prefix, at + 1)) {
+  for (let at = maps.indexOf(prefix); at >= 0 && at < until; at = maps.indexOf(prefix, at + 1)) {
     let end = at + prefix.length;
     while (end < maps.length && maps[end] !== newline && maps[end] !== space && maps[end] !== slash) end++;
     const target = tryParseStorePath(maps.toString("latin1", at + prefix.length, end));
@@ -88,9 +114,9 @@ function scanMaps(storeDir: StoreDir, maps: Buffer, onPath: (target: StorePath) 
 }
 
 /** Store paths anywhere in a text. */
-function scanText(storeDir: StoreDir, text: Buffer, onPath: (target: StorePath) => void): void {
+function scanText(storeDir: StoreDir, text: Buffer, until: number, onPath: (target: StorePath) => void): void {
   const prefix = Buffer.from(`${storeDir}/`, "latin1");
-  for (let at = text.indexOf(prefix); at >= 0; at = text.indexOf(prefix, at + 1)) {
+  for (let at = text.indexOf(prefix); at >= 0 && at < until; at = text.indexOf(prefix, at + 1)) {
     const start = at + prefix.length;
     let end = start;
     while (end < text.length && isNameByte(text[end]!)) end++;
