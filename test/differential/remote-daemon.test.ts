@@ -1,6 +1,7 @@
 /** Copies over ssh by users who may not open the store: through silo's daemon and that of stock Nix. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -161,3 +162,44 @@ test("what is not there, and a daemon that is not there", { skip }, () =>
     assert.match(stderr, /error: cannot connect to the daemon at '.*\/socket'/);
   }),
 );
+
+for (const [direction, daemon] of [
+  ["--to", "silo"],
+  ["--from", "silo"],
+  ["--to", "nix"],
+  ["--from", "nix"],
+] as const) {
+  test(`a machine that is lost during a copy through ${daemon}'s daemon, ${direction}`, { skip }, () =>
+    withUser({ daemon, remote: "silo", conf: [`trusted-users = root ${uid}`] }, (pair) => {
+      const { here, there } = pair;
+      const file = join(here.dir, "large");
+      writeFileSync(file, randomBytes(20_000_000));
+      const path = here.nix(["--add", file]).toString().trim();
+      if (direction === "--from") {
+        assert.equal(pair.asUser("nix-copy-closure", ["--to", "machine", path]).status, 0);
+        here.nix(["--delete", path]);
+      }
+      // Its program dies when a third has gone through.
+      const cut = "stdbuf -o0 head -c 7000000";
+      const program =
+        direction === "--to"
+          ? `sh -c '${cut} | nix-store --serve --write' ;:`
+          : `sh -c 'nix-store --serve --write | ${cut}' ;:`;
+      const { status, stderr } = pair.asUser("nix-copy-closure", [
+        direction,
+        `ssh://machine?remote-program=${encodeURIComponent(program)}`,
+        path,
+      ]);
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /^error: 'ssh:\/\/machine.*'/m);
+      if (direction === "--from") {
+        if (daemon === "silo") assert.ok(!existsSync(path)); // Nix's leaves files that are not valid
+        assert.deepEqual(here.rows(`select path from ValidPaths where path = '${path}'`), []);
+      }
+      if (direction === "--to")
+        assert.equal(there.run("/usr/bin/nix-store", "--check-validity", "--print-invalid", path).trim(), path);
+      const again = pair.asUser("nix-copy-closure", [direction, "machine", path]);
+      assert.equal(again.status, 0, again.stderr);
+    }),
+  );
+}

@@ -99,7 +99,7 @@ for (;;) {
         process.exit(1);
       }
       const known = paths.filter((path) => path !== extensionMarker);
-      if (lie === "hang" && known.length > 0) for (;;) await new Promise((resolve) => setTimeout(resolve, 60_000));
+      if (lie === "hang" && known.length > 0) await new Promise((resolve) => setTimeout(resolve, 60_000));
       reply(commands.queryValidPaths, known);
       break;
     }

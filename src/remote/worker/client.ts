@@ -147,7 +147,8 @@ export async function openWorkerClient(
         }
         await write(framesEnd);
       });
-      sent.catch(() => {});
+      // The daemon would wait for the rest of what cannot be sent.
+      sent.catch(() => process.kill());
       return inTurn(async () => {
         try {
           await listen(from, onLog);
