@@ -300,7 +300,10 @@ describe("another user's store", { skip: isRoot ? false : "needs root" }, () => 
       writeFileSync(`${fixture.dir}/b`, "b");
       const added = asNobody(fixture, ["add", `${fixture.dir}/b`]);
       assert.equal(added.status, 1);
-      assert.match(String(added.stderr), /^error: Cannot change the store .* run as its owner, have the owner run 'silo daemon'/m);
+      assert.match(
+        String(added.stderr),
+        /^error: Cannot change the store .* run as its owner, have the owner run 'silo daemon'/m,
+      );
     });
   });
 
